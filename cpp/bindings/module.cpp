@@ -1,0 +1,23 @@
+// The extension module otfast._core: one registering function for each room.
+#include "common.hpp"
+
+namespace otfast::bindings {
+
+void bind_core(py::module_& module);
+void bind_cost(py::module_& module);
+void bind_exact(py::module_& module);
+void bind_line(py::module_& module);
+void bind_weights(py::module_& module);
+
+}  // namespace otfast::bindings
+
+// Nothing here is guarded by the GIL: objects are immutable once made, and global state is atomic.
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+  using namespace otfast::bindings;
+  module.doc() = "The compiled core of otfast. Arguments are checked by the Python package, not here.";
+  bind_core(module);
+  bind_cost(module);
+  bind_exact(module);
+  bind_line(module);
+  bind_weights(module);
+}

@@ -1,0 +1,29 @@
+// Memory in which vector loads never straddle cache lines.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <vector>
+
+namespace otfast {
+
+/// Hands out memory that starts on a cache line.
+template <class T>
+struct CacheLineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kCacheLine{64};
+
+  CacheLineAllocator() = default;
+  template <class U>
+  explicit CacheLineAllocator(const CacheLineAllocator<U>&) {}
+
+  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kCacheLine)); }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory, kCacheLine); }
+
+  bool operator==(const CacheLineAllocator&) const = default;
+};
+
+template <class T>
+using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
+
+}  // namespace otfast

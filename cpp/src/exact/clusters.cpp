@@ -1,0 +1,87 @@
+#include "clusters.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace otfast::exact {
+namespace {
+
+struct Bisection {
+  const std::vector<float>& features;
+  Index dim;
+  const std::vector<Mass>& mass;
+  Index cell_size;
+  Clusters result;
+
+  const float* point(Node i) const { return features.data() + static_cast<Index>(i) * dim; }
+
+  Index widest_coordinate(Index begin, Index end) const {
+    Index widest = 0;
+    float spread = -1.0F;
+    for (Index k = 0; k < dim; ++k) {
+      float low = std::numeric_limits<float>::infinity(), high = -low;
+      for (Index p = begin; p < end; ++p) {
+        const float x = point(result.order[p])[k];
+        low = std::min(low, x);
+        high = std::max(high, x);
+      }
+      if (high - low > spread) {
+        spread = high - low;
+        widest = k;
+      }
+    }
+    return widest;
+  }
+
+  Node nearest_to_mean(Index begin, Index end) const {
+    std::vector<float> mean(dim, 0.0F);
+    for (Index p = begin; p < end; ++p) {
+      for (Index k = 0; k < dim; ++k) mean[k] += point(result.order[p])[k];
+    }
+    for (float& x : mean) x /= static_cast<float>(end - begin);
+    Node nearest = result.order[begin];
+    float least = std::numeric_limits<float>::infinity();
+    for (Index p = begin; p < end; ++p) {
+      float distance = 0.0F;
+      for (Index k = 0; k < dim; ++k) {
+        const float d = point(result.order[p])[k] - mean[k];
+        distance += d * d;
+      }
+      if (distance < least) {
+        least = distance;
+        nearest = result.order[p];
+      }
+    }
+    return nearest;
+  }
+
+  void split(Index begin, Index end) {
+    if (end - begin <= cell_size) {
+      Mass sum = 0;
+      for (Index p = begin; p < end; ++p) sum += mass[result.order[p]];
+      result.mass.push_back(sum);
+      result.representative.push_back(nearest_to_mean(begin, end));
+      result.start.push_back(static_cast<Node>(end));
+      return;
+    }
+    const Index k = widest_coordinate(begin, end), middle = begin + (end - begin) / 2;
+    std::nth_element(result.order.begin() + begin, result.order.begin() + middle, result.order.begin() + end,
+                     [&](Node a, Node b) { return point(a)[k] < point(b)[k]; });
+    split(begin, middle);
+    split(middle, end);
+  }
+};
+
+}  // namespace
+
+Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<Mass>& mass, Index cell_size) {
+  Bisection work{features, dim, mass, cell_size, {}};
+  for (Node i = 0; i < static_cast<Node>(mass.size()); ++i) {
+    if (mass[i] > 0) work.result.order.push_back(i);
+  }
+  work.result.start.push_back(0);
+  if (!work.result.order.empty()) work.split(0, static_cast<Index>(work.result.order.size()));
+  return work.result;
+}
+
+}  // namespace otfast::exact

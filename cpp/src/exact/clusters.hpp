@@ -1,0 +1,23 @@
+// Groups of near points, by recursive bisection.
+#pragma once
+
+#include <vector>
+
+#include "masses.hpp"
+#include "otfast/core/types.hpp"
+
+namespace otfast::exact {
+
+/// The points of positive mass in an order in which neighbours are near, cut into cells.
+struct Clusters {
+  std::vector<Node> order;           ///< points, cell after cell
+  std::vector<Node> start;           ///< cell c is order[start[c]:start[c + 1]]
+  std::vector<Node> representative;  ///< of each cell: its point nearest to the cell's mean
+  std::vector<Mass> mass;            ///< of each cell
+};
+
+/// Halves the points at the median of the coordinate with the largest spread until a cell has at most `cell_size` points.
+/// `features` are points x dim, row-major.
+Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<Mass>& mass, Index cell_size);
+
+}  // namespace otfast::exact

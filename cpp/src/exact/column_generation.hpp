@@ -1,0 +1,42 @@
+// Exact transport by sparse simplex and full pricing, started from a multilevel dual.
+#pragma once
+
+#include <vector>
+
+#include "masses.hpp"
+#include "network_simplex.hpp"
+#include "otfast/core/cost.hpp"
+#include "otfast/core/monitor.hpp"
+#include "otfast/core/status.hpp"
+#include "otfast/exact/transport.hpp"
+#include "spanning_tree.hpp"
+
+namespace otfast::exact {
+
+/// Dual variables in the order of the cost; -inf where a point has no mass.
+struct Potentials {
+  std::vector<double> f;
+  std::vector<double> g;
+};
+
+/// The end of a solve: potentials and the pairs with flow.
+struct Basis {
+  Status status = Status::optimal;
+  Potentials potentials;
+  std::vector<TreeArc> plan;  ///< tail: row, head: column, flow > 0
+};
+
+struct Settings {
+  Start start = Start::automatic;
+  double tolerance = 0.0;  ///< relative duality gap at which to stop
+};
+
+/// Solves the transport problem between whole masses of equal totals. `f` may hold potentials of the rows to start from (finite, feasible or
+/// not); empty leaves that to `settings.start`.
+///
+/// Time: about (n + m)^1.5 for the simplex plus a handful of passes over all pairs. Memory: about 25 arcs a point.
+template <class T>
+Basis generate_columns(const Cost<T>& cost, const std::vector<Mass>& rows, const std::vector<Mass>& cols,
+                       const std::vector<double>& f, const Settings& settings, Account& account, Monitor& monitor);
+
+}  // namespace otfast::exact

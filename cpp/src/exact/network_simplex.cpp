@@ -1,0 +1,99 @@
+#include "network_simplex.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace otfast::exact {
+namespace {
+
+/// Block search (Grigoriadis): looks at the arcs in turn, a block at a time, and takes the best of the first block that has one.
+class BlockSearch {
+ public:
+  BlockSearch(const ArcList& arcs, const SpanningTree& tree) : arcs_(arcs), tree_(tree), tail_(arcs.size()), head_(arcs.size()) {
+    block_ = std::max<Index>(32, static_cast<Index>(0.5 * std::sqrt(static_cast<double>(arcs.size()))));
+    follow_renumbering();
+  }
+
+  void follow_renumbering() {
+    for (Index e = 0; e < arcs_.size(); ++e) {
+      tail_[e] = tree_.place(arcs_.tail[e]);
+      head_[e] = tree_.place(arcs_.head[e]);
+    }
+  }
+
+  /// An arc that may enter, or -1 when all are priced out; its reduced cost goes to `reduced`.
+  Index find_entering_arc(double& reduced) {
+    const Index size = arcs_.size();
+    for (Index seen = 0; seen < size;) {
+      const Index end = std::min(next_ + block_, size);
+      Index arc = best_of(next_, end, reduced);
+      // The most negative one may be mere rounding (of large numbers), and a smaller one real.
+      if (arc >= 0 && reduced >= -noise(arc)) arc = best_of<true>(next_, end, reduced);
+      seen += end - next_;
+      next_ = end == size ? 0 : end;
+      if (arc >= 0) return arc;
+    }
+    return -1;
+  }
+
+  Node tail(Index arc) const { return tail_[arc]; }
+  Node head(Index arc) const { return head_[arc]; }
+
+ private:
+  double noise(Index e) const {
+    const double* y = tree_.y();
+    return reduced_cost_noise(arcs_.cost[e], y[tail_[e]], y[head_[e]]);
+  }
+
+  template <bool kBeyondNoise = false>
+  Index best_of(Index begin, Index end, double& reduced) const {
+    const double* y = tree_.y();
+    const double* cost = arcs_.cost.data();
+    double best = 0.0;
+    Index arc = -1;
+    for (Index e = begin; e < end; ++e) {
+      const double r = cost[e] + y[tail_[e]] - y[head_[e]];
+      if (r >= best || (kBeyondNoise && r >= -noise(e))) continue;
+      best = r;
+      arc = e;
+    }
+    reduced = best;
+    return arc;
+  }
+
+  const ArcList& arcs_;
+  const SpanningTree& tree_;
+  std::vector<Node> tail_;  ///< by place in the tree
+  std::vector<Node> head_;
+  Index block_;
+  Index next_ = 0;
+};
+
+}  // namespace
+
+Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Monitor& monitor) {
+  if (monitor.stopped()) return Status::stopped;
+  BlockSearch search(arcs, tree);
+  const auto report = [&] {
+    // Arc costs are reduced by feasible potentials: what the plan pays of them is all that can still be gained.
+    const double gap = tree.flow_cost() * account.unit, value = account.dual + gap;
+    return monitor.report({account.pivots, value != 0.0 ? gap / std::abs(value) : gap, value});
+  };
+  const Index period = std::max<Index>(tree.nodes() / 2, 1024);  // between renumberings
+  for (Index until_renumbering = period;; --until_renumbering) {
+    if (until_renumbering == 0) {
+      tree.renumber();
+      search.follow_renumbering();
+      until_renumbering = period;
+    }
+    double reduced = 0.0;
+    const Index arc = search.find_entering_arc(reduced);
+    if (arc < 0) return Status::optimal;
+    if (account.pivots >= account.most_pivots) return Status::iteration_limit;
+    tree.pivot(search.tail(arc), search.head(arc), arcs.cost[arc], reduced);
+    ++account.pivots;
+    if ((account.pivots & 63) == 0 && monitor.due() && report()) return Status::stopped;
+  }
+}
+
+}  // namespace otfast::exact

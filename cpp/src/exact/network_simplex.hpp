@@ -1,0 +1,44 @@
+// Primal network simplex on a given list of arcs.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "otfast/core/monitor.hpp"
+#include "otfast/core/status.hpp"
+#include "otfast/core/types.hpp"
+#include "spanning_tree.hpp"
+
+namespace otfast::exact {
+
+/// Arcs as columns of a table: row node, column node, cost.
+struct ArcList {
+  std::vector<Node> tail;
+  std::vector<Node> head;
+  std::vector<double> cost;
+
+  Index size() const { return static_cast<Index>(tail.size()); }
+  void add(Node from, Node to, double c) {
+    tail.push_back(from);
+    head.push_back(to);
+    cost.push_back(c);
+  }
+};
+
+/// What is counted over all the runs of one solve, and what progress reports are made of.
+struct Account {
+  Index pivots = 0;
+  Index most_pivots = 0;
+  double dual = 0.0;  ///< dual value of the potentials by which the arc costs are reduced
+  double unit = 1.0;  ///< weight of a unit of mass
+};
+
+/// Pivots until no arc of the list has a negative reduced cost beyond rounding.
+Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Monitor& monitor);
+
+/// Rounding error to expect in the reduced cost c + y_tail - y_head.
+inline double reduced_cost_noise(double c, double y_tail, double y_head) {
+  return 0x1p-50 * (std::abs(c) + std::abs(y_tail) + std::abs(y_head));
+}
+
+}  // namespace otfast::exact

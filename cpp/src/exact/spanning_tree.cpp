@@ -1,0 +1,249 @@
+#include "spanning_tree.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "lists.hpp"
+
+namespace otfast::exact {
+
+SpanningTree::SpanningTree(Node rows, Node cols)
+    : rows_(rows),
+      nodes_(rows + cols),
+      place_(static_cast<std::size_t>(nodes_)),
+      node_(static_cast<std::size_t>(nodes_)),
+      is_row_(static_cast<std::size_t>(nodes_)),
+      parent_(nodes_),
+      thread_(nodes_),
+      reverse_thread_(nodes_),
+      last_(nodes_),
+      size_(nodes_),
+      flow_(nodes_),
+      cost_(nodes_),
+      y_(nodes_) {}
+
+void SpanningTree::build(const std::vector<TreeArc>& arcs, Node root) {
+  const auto nodes = static_cast<std::size_t>(nodes_);
+  const auto count = static_cast<Index>(arcs.size());
+  const Lists incident(nodes_, 2 * count, [&](Index k) { return k < count ? arcs[k].tail : arcs[k - count].head; });
+
+  // Preorder by an explicit stack. Here places are node numbers; `renumber` then makes them preorder.
+  root_node_ = root;
+  for (Node v = 0; v < nodes_; ++v) {
+    place_[v] = node_[v] = v;
+    is_row_[v] = v < rows_;
+  }
+  parent_[root] = -1;
+  flow_[root] = 0;
+  cost_[root] = 0.0;
+  std::vector<Node> order;
+  order.reserve(nodes);
+  std::vector<Node> stack{root};
+  while (!stack.empty()) {
+    const Node v = stack.back();
+    stack.pop_back();
+    order.push_back(v);
+    for (Index k = incident.start[v]; k < incident.start[v + 1]; ++k) {
+      const TreeArc& arc = arcs[incident.values[k] % count];
+      const Node child = arc.tail == v ? arc.head : arc.tail;
+      if (child == parent_[v]) continue;
+      parent_[child] = v;
+      flow_[child] = arc.flow;
+      cost_[child] = arc.cost;
+      stack.push_back(child);
+    }
+  }
+  for (std::size_t k = 0; k < nodes; ++k) {
+    const Node v = order[k], next = order[k + 1 < nodes ? k + 1 : 0];
+    thread_[v] = next;
+    size_[v] = 1;
+  }
+  for (std::size_t k = nodes; k-- > 1;) size_[parent_[order[k]]] += size_[order[k]];
+  renumber();
+}
+
+void SpanningTree::renumber() {
+  std::vector<Node> old(nodes_), now(nodes_);  // places
+  Node v = root();
+  for (Node k = 0; k < nodes_; ++k, v = thread_[v]) {
+    old[k] = v;
+    now[v] = k;
+  }
+  const auto reorder = [&](auto& values) {
+    auto copy = values;
+    for (Node k = 0; k < nodes_; ++k) values[k] = copy[old[k]];
+  };
+  reorder(node_);
+  reorder(is_row_);
+  reorder(parent_);
+  reorder(size_);
+  reorder(flow_);
+  reorder(cost_);
+  for (Node k = 0; k < nodes_; ++k) {
+    place_[node_[k]] = k;
+    thread_[k] = k + 1 < nodes_ ? k + 1 : 0;
+    reverse_thread_[k] = k > 0 ? k - 1 : nodes_ - 1;
+    last_[k] = k + size_[k] - 1;
+    if (k > 0) parent_[k] = now[parent_[k]];
+  }
+
+  y_[0] = 0.0;
+  for (Node k = 1; k < nodes_; ++k) y_[k] = y_[parent_[k]] + (is_row(k) ? -cost_[k] : cost_[k]);
+  std::vector<double> sorted(y_);
+  const auto middle = sorted.begin() + nodes_ / 2;
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  for (double& y : y_) y -= *middle;  // only differences matter, and small numbers keep more digits
+}
+
+std::vector<double> SpanningTree::potentials() const {
+  std::vector<double> potentials(y_.size());
+  for (Node v = 0; v < nodes_; ++v) potentials[v] = y_[place_[v]];
+  return potentials;
+}
+
+double SpanningTree::flow_cost() const {
+  double sum = 0.0;
+  for (Node v = 0; v < nodes_; ++v) sum += static_cast<double>(flow_[v]) * cost_[v];
+  return sum;
+}
+
+std::vector<TreeArc> SpanningTree::arcs() const {
+  std::vector<TreeArc> arcs;
+  arcs.reserve(static_cast<std::size_t>(nodes_));
+  for (Node v = 0; v < nodes_; ++v) {
+    if (parent_[v] < 0) continue;
+    const Node own = node_[v], up = node_[parent_[v]];
+    arcs.push_back(is_row(v) ? TreeArc{own, up, flow_[v], cost_[v]} : TreeArc{up, own, flow_[v], cost_[v]});
+  }
+  return arcs;
+}
+
+void SpanningTree::pivot(Node tail, Node head, double cost, double reduced) {
+  // Climb from both ends to where the paths join. Mass moves from the join down to `tail`, along the entering arc, and from `head` up:
+  // flow shrinks on the arcs of rows on the first path and of columns on the second. Among equals the last one met in that
+  // direction leaves: on the first path the lowest, on the second the highest, and the second path before the first.
+  Mass room_tail = std::numeric_limits<Mass>::max(), room_head = room_tail;
+  Node out_tail = -1, out_head = -1;
+  Node u = tail, v = head;
+  while (u != v) {
+    if (size_[u] < size_[v]) {
+      if (is_row(u) && flow_[u] < room_tail) {
+        room_tail = flow_[u];
+        out_tail = u;
+      }
+      u = parent_[u];
+    } else {
+      if (!is_row(v) && flow_[v] <= room_head) {
+        room_head = flow_[v];
+        out_head = v;
+      }
+      v = parent_[v];
+    }
+  }
+  const Node join = u;
+  const bool at_head = room_head <= room_tail;
+  const Mass amount = at_head ? room_head : room_tail;
+  const Node top = at_head ? out_head : out_tail;
+  const Node bottom = at_head ? head : tail;
+  const Node target = at_head ? tail : head;
+
+  if (amount > 0) move_flow(tail, head, join, amount);
+  detach(top, join);
+  const Node end = reverse_stem(bottom, top, cost, amount);
+  attach(bottom, end, target, join);
+
+  // y of one side of the cut changes until the entering arc's reduced cost is zero: the smaller side, as only differences matter.
+  const double delta = at_head ? reduced : -reduced;
+  const Node count = size_[bottom];
+  if (2 * count <= nodes_) {
+    shift(bottom, end, count, delta);
+  } else {
+    shift(thread_[end], reverse_thread_[bottom], nodes_ - count, -delta);
+  }
+}
+
+void SpanningTree::move_flow(Node tail, Node head, Node join, Mass amount) {
+  for (Node v = tail; v != join; v = parent_[v]) flow_[v] += is_row(v) ? -amount : amount;
+  for (Node v = head; v != join; v = parent_[v]) flow_[v] += is_row(v) ? amount : -amount;
+}
+
+/// Takes the subtree of `top` out of the thread; its own arrays stay. Sizes are right again below `join` only: above it what leaves
+/// comes back in `attach`.
+void SpanningTree::detach(Node top, Node join) {
+  const Node before = reverse_thread_[top], end = last_[top], after = thread_[end], count = size_[top];
+  thread_[before] = after;
+  reverse_thread_[after] = before;
+  for (Node v = parent_[top]; v != join; v = parent_[v]) size_[v] -= count;
+  for (Node v = parent_[top]; v != -1 && last_[v] == end; v = parent_[v]) last_[v] = before;
+}
+
+/// Re-roots the detached subtree of `top` at its node `bottom`, whose arc to the new parent gets `cost` and `flow`. Returns the last
+/// node of the new preorder.
+///
+/// With the stem s0 = bottom, s1 = parent(s0), ..., sk = top, the new preorder is T(s0), T(s1) \ T(s0), ..., T(sk) \ T(sk-1): each
+/// difference is at most two runs of the old thread, the one from s_i to before T(s_{i-1}) and the one behind it.
+Node SpanningTree::reverse_stem(Node bottom, Node top, double cost, Mass flow) {
+  const Node total = size_[top];
+  stem_.clear();
+  for (Node v = bottom; v != top; v = parent_[v]) stem_.push_back(v);
+  stem_.push_back(top);
+
+  Node end = last_[bottom];        // of the new preorder so far
+  Node behind = thread_[end];      // what followed T(s_{i-1}) in the old preorder
+  Node below_size = size_[bottom], below_last = end;
+  double below_cost = cost_[bottom];
+  Mass below_flow = flow_[bottom];
+  Node before_below = bottom == top ? -1 : reverse_thread_[bottom];
+  for (std::size_t k = 1; k < stem_.size(); ++k) {
+    const Node s = stem_[k], below = stem_[k - 1];
+    const Node s_size = size_[s], s_last = last_[s];
+    const Node before_s = reverse_thread_[s];
+    const Node behind_s = s_last == below_last ? behind : thread_[s_last];
+    thread_[end] = s;
+    reverse_thread_[s] = end;
+    end = before_below;  // the first run, s .. before_below, is linked inside already
+    if (below_last != s_last) {
+      thread_[end] = behind;
+      reverse_thread_[behind] = end;
+      end = s_last;
+    }
+    parent_[s] = below;
+    size_[s] = total - below_size;
+    std::swap(cost_[s], below_cost);
+    std::swap(flow_[s], below_flow);
+    below_size = s_size;
+    below_last = s_last;
+    behind = behind_s;
+    before_below = before_s;
+  }
+  for (const Node s : stem_) last_[s] = end;
+  size_[bottom] = total;
+  cost_[bottom] = cost;
+  flow_[bottom] = flow;
+  return end;
+}
+
+/// Hangs the detached subtree bottom .. end under `target`, as its first child.
+void SpanningTree::attach(Node bottom, Node end, Node target, Node join) {
+  const Node after = thread_[target], count = size_[bottom];
+  thread_[target] = bottom;
+  reverse_thread_[bottom] = target;
+  thread_[end] = after;
+  reverse_thread_[after] = end;
+  parent_[bottom] = target;
+  for (Node v = target; v != join; v = parent_[v]) size_[v] += count;
+  for (Node v = target; v != -1 && last_[v] == target; v = parent_[v]) last_[v] = end;
+}
+
+/// Adds `delta` to the potentials of the run first .. last of the thread, walked from both ends: two chains of loads in flight.
+void SpanningTree::shift(Node first, Node last, Node count, double delta) {
+  for (; count >= 2; count -= 2) {
+    y_[first] += delta;
+    y_[last] += delta;
+    first = thread_[first];
+    last = reverse_thread_[last];
+  }
+  if (count == 1) y_[first] += delta;
+}
+
+}  // namespace otfast::exact

@@ -1,0 +1,93 @@
+// The hot loops over the entries of a cost matrix, one table of them per instruction set. `dispatch.cpp` chooses.
+#pragma once
+
+#include "otfast/core/types.hpp"
+
+namespace otfast::isa {
+
+/// What one pass over a run of entries finds.
+struct RunSummary {
+  double min = 0.0;      ///< smallest entry, +inf where all are; of no meaning if `bad` >= 0
+  double max = 0.0;      ///< largest finite entry, -inf where there is none
+  double sum = 0.0;      ///< sum of the finite entries
+  Index infinite = 0;    ///< number of +inf
+  Index first_bad = -1;  ///< where the first NaN or -inf stands, or -1
+};
+
+/// Coordinates of points y_0, y_1, ... as the kernels read them: coordinate k of point j at `data[k * stride + j]`.
+/// Kernels load whole vectors, so the last coordinate must be followed by `kOverread<T>` elements that may be read.
+template <class T>
+struct Coordinates {
+  const T* data;
+  Index stride;
+  Index dim;
+};
+
+/// One vector of the widest instruction set.
+template <class T>
+inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
+
+/// Costs c may be +inf, never NaN or -inf (`summarize` alone takes anything); potentials f, g are finite.
+/// An entry out[j] has the same bits whatever n and wherever j stands in the call.
+template <class T>
+struct Kernels {
+  // --- Rows of any cost.
+
+  /// min over j < n of c[j] - g[j]; `*argmin` is the first j that attains it, 0 where nothing is below +inf.
+  double (*min_reduced)(const T* c, const double* g, Index n, Index* argmin);
+
+  /// best[j] = min(best[j], c[j] - f).
+  void (*lower_columns)(const T* c, double f, double* best, Index n);
+
+  /// Writes every j < n with c[j] - g[j] < threshold to `out` (room for n), ascending, and returns their number.
+  /// Made for few of them.
+  Index (*find_below)(const T* c, const double* g, Index n, double threshold, Node* out);
+
+  /// The sum is good to rounding for runs of a few thousand entries.
+  RunSummary (*summarize)(const T* c, Index n);
+
+  // --- Rows of point clouds: out[j] for j < n from one point x and the points y_j.
+
+  /// sum_k (x_k - y_jk)^2, where the last `negative` coordinates count with negative sign.
+  void (*sum_squares)(const T* x, Coordinates<T> y, Index negative, Index n, T* out);
+
+  /// sum_k |x_k - y_jk|.
+  void (*sum_absolute)(const T* x, Coordinates<T> y, Index n, T* out);
+
+  /// max_k |x_k - y_jk|.
+  void (*max_absolute)(const T* x, Coordinates<T> y, Index n, T* out);
+
+  /// sum_k |x_k - y_jk|^p, p > 0.
+  void (*sum_powers)(const T* x, Coordinates<T> y, double p, Index n, T* out);
+
+  /// (sum_k |x_k - y_jk|^p)^(1/p), p > 0, where no power leaves the range of T.
+  void (*norm)(const T* x, Coordinates<T> y, double p, Index n, T* out);
+
+  /// offset - sum_k x_k y_jk.
+  void (*offset_minus_dot)(const T* x, Coordinates<T> y, T offset, Index n, T* out);
+
+  /// values[j] = values[j]^exponent * scale for values >= 0 and exponent > 0; multiples of 1/4 up to 4 cost a few
+  /// multiplications and square roots.
+  void (*raise)(T* values, double exponent, T scale, Index n);
+};
+
+// What the units of this room offer; only `dispatch.cpp` may touch those above base.
+extern const Kernels<float> base_float;
+extern const Kernels<double> base_double;
+extern const Kernels<float> v3_float;
+extern const Kernels<double> v3_double;
+extern const Kernels<float> v4_float;
+extern const Kernels<double> v4_double;
+
+enum class Isa { base, v3, v4 };
+
+/// The kernels of one instruction set; null where this build or this processor does not have it.
+template <class T>
+const Kernels<T>* kernels_of(Isa isa);
+
+/// The kernels in use: the best of this processor, or those that OTFAST_ISA asks for. Throws std::runtime_error if
+/// there are none of that name.
+template <class T>
+const Kernels<T>& kernels();
+
+}  // namespace otfast::isa

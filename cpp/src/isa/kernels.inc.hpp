@@ -1,0 +1,349 @@
+// The kernels, written once and compiled by every unit of this room with flags of its own. The unit defines
+// OTFAST_VECTOR_BYTES and includes this file once.
+//
+// Everything here has internal linkage, and nothing but builtins is called: an inline or template function of a header,
+// compiled with AVX-512 here, could be the copy that the linker keeps for all, and fault on older processors.
+#pragma once
+
+#include "isa/kernels.hpp"
+
+namespace otfast::isa {
+namespace {
+
+constexpr double kInfinity = __builtin_inf();
+
+// --- Vectors: GCC's extension, which clang has too. Arithmetic, comparison and ?: act lane by lane.
+
+template <class T, Index bytes>
+struct VectorType {
+  typedef T type __attribute__((vector_size(bytes)));
+};
+template <class T>
+using Vector = typename VectorType<T, OTFAST_VECTOR_BYTES>::type;
+template <class T>
+constexpr Index kLanes = OTFAST_VECTOR_BYTES / static_cast<Index>(sizeof(T));
+
+using Doubles = Vector<double>;
+constexpr Index kDoubles = kLanes<double>;
+
+template <class T>
+inline Vector<T> load(const T* from) {
+  Vector<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class T>
+inline void store(T* to, Vector<T> v) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+
+inline Doubles load_doubles(const double* from) { return load(from); }
+
+inline Doubles load_doubles(const float* from) {
+  typename VectorType<float, OTFAST_VECTOR_BYTES / 2>::type narrow;
+  __builtin_memcpy(&narrow, from, sizeof narrow);
+  return __builtin_convertvector(narrow, Doubles);
+}
+
+template <class V>
+inline V lower(V a, V b) {
+  return a < b ? a : b;
+}
+
+// --- Rows of any cost.
+
+/// min over j < n of c[j] - g[j].
+template <class T>
+inline double min_of_block(const T* c, const double* g, Index n) {
+  constexpr Index kChains = 4;  // enough to hide the latency of a minimum
+  Doubles best[kChains];
+  for (Index u = 0; u < kChains; ++u) best[u] = kInfinity - Doubles{};
+  Index j = 0;
+  for (; j + kChains * kDoubles <= n; j += kChains * kDoubles) {
+    for (Index u = 0; u < kChains; ++u) {
+      const Index at = j + u * kDoubles;
+      best[u] = lower(load_doubles(c + at) - load(g + at), best[u]);
+    }
+  }
+  for (; j + kDoubles <= n; j += kDoubles) best[0] = lower(load_doubles(c + j) - load(g + j), best[0]);
+  double least = kInfinity;
+  for (; j < n; ++j) least = lower(static_cast<double>(c[j]) - g[j], least);
+  const Doubles joined = lower(lower(best[0], best[1]), lower(best[2], best[3]));
+  for (Index lane = 0; lane < kDoubles; ++lane) least = lower(static_cast<double>(joined[lane]), least);
+  return least;
+}
+
+/// Entries are searched in coarse blocks, and in fine ones where a coarse one has what is looked for.
+constexpr Index kCoarse = 256;
+constexpr Index kFine = 32;
+
+template <class T>
+double min_reduced(const T* c, const double* g, Index n, Index* argmin) {
+  // The minimum first, remembering no more than the block it is in; then the place, in ever smaller blocks.
+  double least = kInfinity;
+  Index begin = 0;
+  for (Index j = 0; j < n; j += kCoarse) {
+    const double block = min_of_block(c + j, g + j, n - j < kCoarse ? n - j : kCoarse);
+    if (block < least) {
+      least = block;
+      begin = j;
+    }
+  }
+  *argmin = 0;
+  if (least == kInfinity) return least;
+  while (min_of_block(c + begin, g + begin, n - begin < kFine ? n - begin : kFine) != least) begin += kFine;
+  while (static_cast<double>(c[begin]) - g[begin] != least) ++begin;
+  *argmin = begin;
+  return least;
+}
+
+template <class T>
+void lower_columns(const T* __restrict c, double f, double* __restrict best, Index n) {
+#pragma omp simd
+  for (Index j = 0; j < n; ++j) best[j] = lower(static_cast<double>(c[j]) - f, best[j]);
+}
+
+template <class T>
+Index find_below(const T* c, const double* g, Index n, double threshold, Node* out) {
+  // Nearly all blocks have nothing below: find that out from their minimum, coarse blocks first.
+  Index found = 0;
+  for (Index coarse = 0; coarse < n; coarse += kCoarse) {
+    const Index coarse_end = n - coarse < kCoarse ? n : coarse + kCoarse;
+    if (!(min_of_block(c + coarse, g + coarse, coarse_end - coarse) < threshold)) continue;
+    for (Index fine = coarse; fine < coarse_end; fine += kFine) {
+      const Index fine_end = coarse_end - fine < kFine ? coarse_end : fine + kFine;
+      if (!(min_of_block(c + fine, g + fine, fine_end - fine) < threshold)) continue;
+      for (Index j = fine; j < fine_end; ++j) {
+        out[found] = static_cast<Node>(j);
+        found += static_cast<double>(c[j]) - g[j] < threshold;
+      }
+    }
+  }
+  return found;
+}
+
+template <class T>
+RunSummary summarize(const T* c, Index n) {
+  const Doubles zero{};
+  Doubles min = zero + kInfinity;
+  Doubles max = zero - kInfinity;
+  Doubles sum = zero;
+  Doubles infinite = zero;  // counted in doubles, so that vectors hold but one type
+  Doubles bad = zero;
+  const auto take = [&](Doubles value) {
+    const auto finite = value - value == zero;
+    const Doubles candidate = finite ? value : zero - kInfinity;
+    min = lower(value, min);
+    max = max < candidate ? candidate : max;
+    sum += finite ? value : zero;
+    infinite += value == kInfinity ? zero + 1.0 : zero;
+    bad += value > -kInfinity ? zero : zero + 1.0;
+  };
+  Index j = 0;
+  for (; j + kDoubles <= n; j += kDoubles) take(load_doubles(c + j));
+  // The rest, filled up with what changes nothing but one count.
+  const Index missing = j < n ? j + kDoubles - n : 0;
+  if (missing > 0) {
+    T last[kDoubles];
+    for (Index l = 0; l < kDoubles; ++l) last[l] = j + l < n ? c[j + l] : static_cast<T>(kInfinity);
+    take(load_doubles(last));
+  }
+
+  RunSummary summary{.min = kInfinity, .max = -kInfinity, .infinite = -missing};
+  bool any_bad = false;
+  for (Index lane = 0; lane < kDoubles; ++lane) {
+    summary.min = lower(static_cast<double>(min[lane]), summary.min);
+    summary.max = summary.max < max[lane] ? max[lane] : summary.max;
+    summary.sum += sum[lane];
+    summary.infinite += static_cast<Index>(infinite[lane]);
+    any_bad |= bad[lane] > 0.0;
+  }
+  if (any_bad) {
+    summary.first_bad = 0;
+    while (c[summary.first_bad] > -kInfinity) ++summary.first_bad;
+  }
+  return summary;
+}
+
+// --- Rows of point clouds.
+
+/// Folds the coordinates of `R` vectors of points into accumulators that stay in registers over the whole loop.
+/// `join(accumulator, k, y_k)` is the step for coordinate k.
+template <Index R, class T, class Join>
+inline void fold_block(Coordinates<T> y, Index j, T start, Join join, T* out) {
+  Vector<T> fold[R];
+  for (Index r = 0; r < R; ++r) fold[r] = start - Vector<T>{};
+  for (Index k = 0; k < y.dim; ++k) {
+    const T* at = y.data + k * y.stride + j;
+    for (Index r = 0; r < R; ++r) fold[r] = join(fold[r], k, load(at + r * kLanes<T>));
+  }
+  for (Index r = 0; r < R; ++r) store(out + r * kLanes<T>, fold[r]);
+}
+
+/// The whole row. The last vector may be partial: it is computed in full like all others and only stored in part.
+template <class T, class Join>
+inline void fold_coordinates(Coordinates<T> y, Index n, T start, Join join, T* out) {
+  constexpr Index kRegisters = 8;
+  constexpr Index kWide = kRegisters * kLanes<T>;
+  Index j = 0;
+  for (; j + kWide <= n; j += kWide) fold_block<kRegisters>(y, j, start, join, out + j);
+  for (; j + kLanes<T> <= n; j += kLanes<T>) fold_block<1>(y, j, start, join, out + j);
+  if (j < n) {
+    T last[kLanes<T>];
+    fold_block<1>(y, j, start, join, last);
+    for (Index l = 0; j + l < n; ++l) out[j + l] = last[l];
+  }
+}
+
+template <class T>
+void sum_squares(const T* x, Coordinates<T> y, Index negative, Index n, T* out) {
+  if (negative == 0) {
+    fold_coordinates(
+        y, n, T{0},
+        [x](Vector<T> sum, Index k, Vector<T> yk) {
+          const Vector<T> difference = x[k] - yk;
+          return sum + difference * difference;
+        },
+        out);
+    return;
+  }
+  const Index positive = y.dim - negative;
+  fold_coordinates(
+      y, n, T{0},
+      [x, positive](Vector<T> sum, Index k, Vector<T> yk) {
+        const Vector<T> difference = x[k] - yk;
+        return sum + (k < positive ? difference : -difference) * difference;
+      },
+      out);
+}
+
+/// |v|, though -0 for 0 may come out.
+template <class V>
+inline V absolute(V v) {
+  return v > -v ? v : -v;
+}
+
+template <class T>
+void sum_absolute(const T* x, Coordinates<T> y, Index n, T* out) {
+  fold_coordinates(
+      y, n, T{0}, [x](Vector<T> sum, Index k, Vector<T> yk) { return sum + absolute<Vector<T>>(x[k] - yk); }, out);
+}
+
+template <class T>
+void max_absolute(const T* x, Coordinates<T> y, Index n, T* out) {
+  fold_coordinates(
+      y, n, T{0},
+      [x](Vector<T> max, Index k, Vector<T> yk) {
+        const Vector<T> distance = absolute<Vector<T>>(x[k] - yk);
+        return max < distance ? distance : max;
+      },
+      out);
+}
+
+template <class T>
+void offset_minus_dot(const T* x, Coordinates<T> y, T offset, Index n, T* out) {
+  fold_coordinates(y, n, offset, [x](Vector<T> rest, Index k, Vector<T> yk) { return rest - x[k] * yk; }, out);
+}
+
+inline float square_root(float v) { return __builtin_sqrtf(v); }
+inline double square_root(double v) { return __builtin_sqrt(v); }
+inline float power(float v, double exponent) { return __builtin_powf(v, static_cast<float>(exponent)); }
+inline double power(double v, double exponent) { return __builtin_pow(v, exponent); }
+
+/// values^(quarters / 4) * scale, with the exponent known to the compiler.
+template <Index quarters, class T>
+inline void raise_to_quarters(T* values, T scale, Index n) {
+#pragma omp simd
+  for (Index j = 0; j < n; ++j) {
+    const T v = values[j];
+    T result = T{1};
+    for (Index whole = 0; whole < quarters / 4; ++whole) result *= v;
+    if constexpr (quarters % 4 != 0) {
+      const T root = square_root(v);
+      if constexpr (quarters % 4 >= 2) result *= root;
+      if constexpr (quarters % 2 == 1) result *= square_root(root);
+    }
+    values[j] = result * scale;
+  }
+}
+
+/// Finds the exponent among 1/4, 2/4, ..., 16/4 and raises to it; false if it is none of them.
+template <Index quarters, class T>
+inline bool raise_if_quarters(T* values, double exponent, T scale, Index n) {
+  if constexpr (quarters <= 16) {
+    if (exponent * 4.0 != static_cast<double>(quarters)) {
+      return raise_if_quarters<quarters + 1>(values, exponent, scale, n);
+    }
+    raise_to_quarters<quarters>(values, scale, n);
+    return true;
+  } else {
+    return false;
+  }
+}
+
+template <class T>
+void raise(T* values, double exponent, T scale, Index n) {
+  if (raise_if_quarters<1>(values, exponent, scale, n)) return;
+  for (Index j = 0; j < n; ++j) values[j] = power(values[j], exponent) * scale;
+}
+
+/// Points are taken in blocks of this size where powers of distances are kept between two passes.
+constexpr Index kBlock = 256;
+
+/// out[j] = sum_k (|x_k - y_jk| / unit_j)^p for a block of n <= kBlock points; units are 1 if `unit` is null.
+template <class T>
+inline void sum_powers_of_block(const T* x, Coordinates<T> y, double p, const T* unit, Index n, T* out) {
+  T distance[kBlock];
+  for (Index j = 0; j < n; ++j) out[j] = T{0};
+  for (Index k = 0; k < y.dim; ++k) {
+    const T* yk = y.data + k * y.stride;
+    for (Index j = 0; j < n; ++j) distance[j] = absolute(x[k] - yk[j]);
+    if (unit != nullptr) {
+      for (Index j = 0; j < n; ++j) distance[j] /= unit[j];
+    }
+    raise(distance, p, T{1}, n);
+    for (Index j = 0; j < n; ++j) out[j] += distance[j];
+  }
+}
+
+template <class T>
+void sum_powers(const T* x, Coordinates<T> y, double p, Index n, T* out) {
+  for (Index begin = 0; begin < n; begin += kBlock) {
+    const Index size = n - begin < kBlock ? n - begin : kBlock;
+    sum_powers_of_block(x, {y.data + begin, y.stride, y.dim}, p, static_cast<const T*>(nullptr), size, out + begin);
+  }
+}
+
+template <class T>
+void norm(const T* x, Coordinates<T> y, double p, Index n, T* out) {
+  T unit[kBlock];
+  for (Index begin = 0; begin < n; begin += kBlock) {
+    const Index size = n - begin < kBlock ? n - begin : kBlock;
+    const Coordinates<T> points{y.data + begin, y.stride, y.dim};
+    max_absolute(x, points, size, unit);
+    // Coinciding points, and those whose difference overflows, need no unit.
+    for (Index j = 0; j < size; ++j) unit[j] = unit[j] > T{0} && unit[j] - unit[j] == T{0} ? unit[j] : T{1};
+    sum_powers_of_block(x, points, p, unit, size, out + begin);
+    raise(out + begin, 1.0 / p, T{1}, size);
+    for (Index j = 0; j < size; ++j) out[begin + j] *= unit[j];
+  }
+}
+
+template <class T>
+constexpr Kernels<T> kTable{
+    .min_reduced = min_reduced<T>,
+    .lower_columns = lower_columns<T>,
+    .find_below = find_below<T>,
+    .summarize = summarize<T>,
+    .sum_squares = sum_squares<T>,
+    .sum_absolute = sum_absolute<T>,
+    .max_absolute = max_absolute<T>,
+    .sum_powers = sum_powers<T>,
+    .norm = norm<T>,
+    .offset_minus_dot = offset_minus_dot<T>,
+    .raise = raise<T>,
+};
+
+}  // namespace
+}  // namespace otfast::isa

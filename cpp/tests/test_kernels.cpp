@@ -1,0 +1,260 @@
+// Every kernel of every instruction set this processor has, against plain loops, at awkward sizes.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "check.hpp"
+#include "isa/kernels.hpp"
+
+namespace {
+
+using otfast::Index;
+using otfast::Node;
+using otfast::isa::Coordinates;
+using otfast::isa::Isa;
+using otfast::isa::Kernels;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Index kSizes[] = {0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 255, 257, 1000, 1024, 2500};
+
+std::mt19937_64 generator(20260101);
+
+double uniform(double low, double high) { return std::uniform_real_distribution<double>(low, high)(generator); }
+
+/// Few different values, so that minima are attained more than once; some pairs forbidden.
+template <class T>
+std::vector<T> random_costs(Index n, double forbidden) {
+  std::vector<T> c(static_cast<std::size_t>(n));
+  for (T& value : c) {
+    value = static_cast<T>(uniform(0.0, 1.0) < forbidden ? kInfinity : std::floor(uniform(-50.0, 50.0)) / 4.0);
+  }
+  return c;
+}
+
+std::vector<double> random_potentials(Index n) {
+  std::vector<double> g(static_cast<std::size_t>(n));
+  for (double& value : g) value = std::floor(uniform(-8.0, 8.0)) / 8.0;
+  return g;
+}
+
+template <class T>
+void test_row_kernels(const Kernels<T>& kernels, const char* isa) {
+  for (const Index n : kSizes) {
+    for (const double forbidden : {0.0, 0.3, 1.0}) {
+      const std::vector<T> c = random_costs<T>(n, forbidden);
+      const std::vector<double> g = random_potentials(n);
+
+      double least = kInfinity;
+      Index argmin = 0;
+      for (Index j = 0; j < n; ++j) {
+        if (c[j] - g[j] < least) {
+          least = c[j] - g[j];
+          argmin = j;
+        }
+      }
+      Index found = -1;
+      CHECK(kernels.min_reduced(c.data(), g.data(), n, &found) == least, "%s n=%d", isa, static_cast<int>(n));
+      CHECK(found == argmin, "%s n=%d", isa, static_cast<int>(n));
+
+      for (const double threshold : {-kInfinity, least, least + 1e-9, -5.0, 0.0, kInfinity}) {
+        std::vector<Node> expected;
+        for (Index j = 0; j < n; ++j) {
+          if (c[j] - g[j] < threshold) expected.push_back(static_cast<Node>(j));
+        }
+        std::vector<Node> below(static_cast<std::size_t>(n));
+        const Index count = kernels.find_below(c.data(), g.data(), n, threshold, below.data());
+        below.resize(static_cast<std::size_t>(count));
+        CHECK(below == expected, "%s n=%d threshold=%g", isa, static_cast<int>(n), threshold);
+      }
+
+      std::vector<double> best = random_potentials(n);
+      if (n > 0) best[0] = kInfinity;
+      std::vector<double> expected = best;
+      for (Index j = 0; j < n; ++j) expected[j] = std::min(expected[j], static_cast<double>(c[j]) - 0.375);
+      kernels.lower_columns(c.data(), 0.375, best.data(), n);
+      CHECK(best == expected, "%s n=%d", isa, static_cast<int>(n));
+    }
+  }
+}
+
+template <class T>
+void test_summary(const Kernels<T>& kernels, const char* isa) {
+  for (const Index n : kSizes) {
+    for (const double forbidden : {0.0, 0.3, 1.0}) {
+      std::vector<T> c = random_costs<T>(n, forbidden);
+      double min = kInfinity;
+      double max = -kInfinity;
+      double sum = 0.0;
+      Index infinite = 0;
+      for (const double value : c) {
+        min = std::min(min, value);
+        if (value == kInfinity) {
+          ++infinite;
+        } else {
+          max = std::max(max, value);
+          sum += value;  // quarters: exact
+        }
+      }
+      const auto summary = kernels.summarize(c.data(), n);
+      CHECK(summary.min == min && summary.max == max, "%s n=%d", isa, static_cast<int>(n));
+      CHECK(summary.sum == sum && summary.infinite == infinite, "%s n=%d", isa, static_cast<int>(n));
+      CHECK(summary.first_bad == -1);
+
+      for (const double bad : {std::numeric_limits<double>::quiet_NaN(), -kInfinity}) {
+        if (n == 0) continue;
+        const auto at = static_cast<Index>(generator() % static_cast<std::uint64_t>(n));
+        std::vector<T> spoilt = c;
+        spoilt[at] = static_cast<T>(bad);
+        spoilt[n - 1] = static_cast<T>(bad);
+        CHECK(kernels.summarize(spoilt.data(), n).first_bad == at, "%s n=%d", isa, static_cast<int>(n));
+      }
+    }
+  }
+}
+
+/// Points y by coordinate, as the kernels want them.
+template <class T>
+struct Cloud {
+  Cloud(Index n, Index dimension)
+      : stride(n + 3), dim(dimension), data(static_cast<std::size_t>(stride * dim + otfast::isa::kOverread<T>)) {
+    for (T& value : data) value = static_cast<T>(uniform(-2.0, 2.0));
+  }
+  Coordinates<T> from(Index j) const { return {data.data() + j, stride, dim}; }
+  double operator()(Index j, Index k) const { return data[static_cast<std::size_t>(k * stride + j)]; }
+
+  Index stride;
+  Index dim;
+  std::vector<T> data;
+};
+
+template <class T>
+void test_point_kernels(const Kernels<T>& kernels, const char* isa) {
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+  for (const Index n : kSizes) {
+    for (const Index dim : {1, 2, 3, 5, 16, 70}) {
+      const Cloud<T> y(n, dim);
+      std::vector<T> x(static_cast<std::size_t>(dim));
+      for (T& value : x) value = static_cast<T>(uniform(-2.0, 2.0));
+
+      /// `run(from, size, out)` calls a kernel; `term` and `finish` are what it should compute.
+      const auto compare = [&](const char* what, const auto& run, const auto& term, const auto& finish) {
+        std::vector<T> out(static_cast<std::size_t>(n + 1), T{-7});
+        run(Index{0}, n, out.data());
+        CHECK(out[static_cast<std::size_t>(n)] == T{-7}, "%s %s writes past the end", isa, what);
+        for (Index j = 0; j < n; ++j) {
+          double fold = 0.0;
+          double size = 0.0;
+          for (Index k = 0; k < dim; ++k) {
+            fold = term(fold, static_cast<double>(x[static_cast<std::size_t>(k)]), y(j, k), k);
+            size += 16.0;  // of the largest term
+          }
+          const double expected = finish(fold);
+          const double got = out[static_cast<std::size_t>(j)];
+          CHECK(std::abs(got - expected) <= 4.0 * eps * (size + std::abs(expected)), "%s %s n=%d dim=%d: %g, not %g",
+                isa, what, static_cast<int>(n), static_cast<int>(dim), got, expected);
+        }
+        // The same bits wherever the point stands in the call.
+        for (Index j = 0; j < n; j += 13) {
+          T alone{};
+          run(j, Index{1}, &alone);
+          CHECK(alone == out[static_cast<std::size_t>(j)], "%s %s n=%d dim=%d j=%d", isa, what, static_cast<int>(n),
+                static_cast<int>(dim), static_cast<int>(j));
+        }
+      };
+      const auto keep = [](double fold) { return fold; };
+
+      for (const Index negative : {Index{0}, Index{1}, dim}) {
+        compare(
+            "sum_squares",
+            [&](Index j, Index size, T* out) { kernels.sum_squares(x.data(), y.from(j), negative, size, out); },
+            [&](double sum, double a, double b, Index k) {
+              return sum + (k < dim - negative ? 1 : -1) * (a - b) * (a - b);
+            },
+            keep);
+      }
+      compare(
+          "sum_absolute", [&](Index j, Index size, T* out) { kernels.sum_absolute(x.data(), y.from(j), size, out); },
+          [](double sum, double a, double b, Index) { return sum + std::abs(a - b); }, keep);
+      compare(
+          "max_absolute", [&](Index j, Index size, T* out) { kernels.max_absolute(x.data(), y.from(j), size, out); },
+          [](double max, double a, double b, Index) { return std::max(max, std::abs(a - b)); }, keep);
+      compare(
+          "offset_minus_dot",
+          [&](Index j, Index size, T* out) { kernels.offset_minus_dot(x.data(), y.from(j), T{3}, size, out); },
+          [](double sum, double a, double b, Index) { return sum - a * b; }, [](double sum) { return 3.0 + sum; });
+      for (const double p : {0.7, 1.5, 2.0}) {
+        compare(
+            "sum_powers", [&](Index j, Index size, T* out) { kernels.sum_powers(x.data(), y.from(j), p, size, out); },
+            [p](double sum, double a, double b, Index) { return sum + std::pow(std::abs(a - b), p); }, keep);
+        compare(
+            "norm", [&](Index j, Index size, T* out) { kernels.norm(x.data(), y.from(j), p, size, out); },
+            [p](double sum, double a, double b, Index) { return sum + std::pow(std::abs(a - b), p); },
+            [p](double sum) { return std::pow(sum, 1.0 / p); });
+      }
+    }
+  }
+}
+
+/// Powers of tiny and huge distances leave the range of T; the norm does not.
+template <class T>
+void test_norm_range(const Kernels<T>& kernels, const char* isa) {
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+  for (const double size : {1e-30, 1e-5, 1e30}) {
+    std::vector<T> y(static_cast<std::size_t>(2 + otfast::isa::kOverread<T>), T{0});
+    const T x[] = {static_cast<T>(3.0 * size), static_cast<T>(-4.0 * size)};
+    T out{};
+    kernels.norm(x, {y.data(), 1, 2}, 20.0, 1, &out);
+    const double expected = 4.0 * size * std::pow(1.0 + std::pow(0.75, 20.0), 0.05);
+    CHECK(std::abs(static_cast<double>(out) - expected) <= 8.0 * eps * expected, "%s: %g, not %g", isa,
+          static_cast<double>(out), expected);
+    y[0] = x[0];
+    y[1] = x[1];
+    kernels.norm(x, {y.data(), 1, 2}, 20.0, 1, &out);
+    CHECK(out == T{0}, "%s", isa);
+  }
+}
+
+template <class T>
+void test_raise(const Kernels<T>& kernels, const char* isa) {
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+  for (const Index n : kSizes) {
+    for (const double exponent : {0.25, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.75, 3.0, 3.1, 4.0, 4.25, 9.0}) {
+      std::vector<T> values(static_cast<std::size_t>(n));
+      for (T& value : values) value = static_cast<T>(uniform(0.0, 10.0));
+      if (n > 0) values[0] = T{0};
+      std::vector<T> raised = values;
+      kernels.raise(raised.data(), exponent, T{3}, n);
+      for (std::size_t j = 0; j < values.size(); ++j) {
+        const double expected = 3.0 * std::pow(static_cast<double>(values[j]), exponent);
+        CHECK(std::abs(static_cast<double>(raised[j]) - expected) <= 8.0 * eps * expected, "%s exponent=%g: %g, not %g",
+              isa, exponent, static_cast<double>(raised[j]), expected);
+      }
+    }
+  }
+}
+
+template <class T>
+void test_isa(Isa isa, const char* name) {
+  const Kernels<T>* kernels = otfast::isa::kernels_of<T>(isa);
+  if (kernels == nullptr) return;
+  test_row_kernels(*kernels, name);
+  test_summary(*kernels, name);
+  test_point_kernels(*kernels, name);
+  test_norm_range(*kernels, name);
+  test_raise(*kernels, name);
+}
+
+}  // namespace
+
+int main() {
+  CHECK(otfast::isa::kernels_of<double>(Isa::base) != nullptr);
+  test_isa<float>(Isa::base, "base float");
+  test_isa<double>(Isa::base, "base double");
+  test_isa<float>(Isa::v3, "v3 float");
+  test_isa<double>(Isa::v3, "v3 double");
+  test_isa<float>(Isa::v4, "v4 float");
+  test_isa<double>(Isa::v4, "v4 double");
+  return otfast::test::report();
+}

@@ -1,0 +1,35 @@
+"""otfast: fast and certified optimal transport."""
+
+from importlib.metadata import version as _version
+
+from otfast import cost, exact
+from otfast._core import get_num_threads, set_num_threads
+from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
+from otfast.errors import ConvergenceWarning, InfeasibleError
+from otfast.exact import assignment, emd, emd_1d, emd_batch, wasserstein, wasserstein_1d
+from otfast.progress import Progress
+from otfast.result import Transport
+
+__version__ = _version("otfast")
+
+__all__ = [
+    "ConvergenceWarning",
+    "DenseCost",
+    "Grid",
+    "InfeasibleError",
+    "LowRankCost",
+    "PointCloud",
+    "Progress",
+    "Transport",
+    "__version__",
+    "assignment",
+    "cost",
+    "emd",
+    "emd_1d",
+    "emd_batch",
+    "exact",
+    "get_num_threads",
+    "set_num_threads",
+    "wasserstein",
+    "wasserstein_1d",
+]

@@ -1,0 +1,118 @@
+from collections.abc import Callable
+from typing import Any, Literal, TypedDict, type_check_only
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Arrays whose precision is that of the function: float32 or float64 by its suffix, known at run time only.
+_RealArray = NDArray[np.floating[Any]]
+_Monitor = Callable[[int, float, float], bool] | None
+_Start = str
+_Status = Literal["optimal", "iteration_limit", "stopped", "infeasible"]
+
+@type_check_only
+class _EmdResult(TypedDict):
+    rows: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    mass: NDArray[np.float64]
+    potential_a: NDArray[np.float64]
+    potential_b: NDArray[np.float64]
+    value: float
+    dual_value: float
+    status: _Status
+    n_iter: int
+
+@type_check_only
+class _BatchResult(TypedDict):
+    # Potentials are rows, a problem each; atoms [start[k], start[k + 1]) belong to problem k.
+    start: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    mass: NDArray[np.float64]
+    potential_a: NDArray[np.float64]
+    potential_b: NDArray[np.float64]
+    value: NDArray[np.float64]
+    dual_value: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    n_iter: NDArray[np.int64]
+
+# Problem k has the plan entries start[k]:start[k + 1]; `status` numbers those of `_Status`.
+@type_check_only
+class _BatchResult(TypedDict):
+    start: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    mass: NDArray[np.float64]
+    potential_a: NDArray[np.float64]
+    potential_b: NDArray[np.float64]
+    value: NDArray[np.float64]
+    dual_value: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    n_iter: NDArray[np.int64]
+
+@type_check_only
+class _pybind11_type(type): ...
+
+# The bases have no constructor: calling them raises.
+class Cost32(metaclass=_pybind11_type):
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def rows(self, begin: int, end: int) -> NDArray[np.float32]: ...
+    def entries(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float32]: ...
+    def summary(self) -> tuple[float, float, float, int, int]: ...
+
+class Cost64(metaclass=_pybind11_type):
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def rows(self, begin: int, end: int) -> NDArray[np.float64]: ...
+    def entries(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]: ...
+    def summary(self) -> tuple[float, float, float, int, int]: ...
+
+class DenseCost32(Cost32):
+    def __init__(self, C: _RealArray) -> None: ...
+
+class DenseCost64(Cost64):
+    def __init__(self, C: _RealArray) -> None: ...
+
+class PointCost32(Cost32):
+    def __init__(self, x: _RealArray, y: _RealArray, metric: str, p: float, q: float) -> None: ...
+
+class PointCost64(Cost64):
+    def __init__(self, x: _RealArray, y: _RealArray, metric: str, p: float, q: float) -> None: ...
+
+def set_num_threads(count: int) -> None: ...
+def get_num_threads() -> int: ...
+def isa() -> Literal["base", "v3", "v4"]: ...
+def cuda_built() -> bool: ...
+def cuda_available() -> bool: ...
+def weight_summary(weights: _RealArray) -> tuple[float, int]: ...
+def emd(
+    cost: Cost32 | Cost64,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    start: str,
+    f: NDArray[np.float64] | None,
+    tolerance: float,
+    max_pivots: int,
+    monitor: _Monitor,
+) -> _EmdResult: ...
+def emd_batch(
+    C: _RealArray,
+    A: NDArray[np.float64],
+    B: NDArray[np.float64],
+    start: str,
+    tolerance: float,
+    max_pivots: int,
+    monitor: _Monitor,
+) -> _BatchResult: ...
+def line_distance32(
+    x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
+) -> NDArray[np.float64]: ...
+def line_distance64(
+    x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
+) -> NDArray[np.float64]: ...
+def line_plan(
+    x: NDArray[np.float64], a: NDArray[np.float64], y: NDArray[np.float64], b: NDArray[np.float64], p: float
+) -> _EmdResult: ...

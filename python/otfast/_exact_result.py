@@ -1,0 +1,89 @@
+"""From what the exact core returns to results, errors and warnings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otfast._validation import FloatArray
+from otfast.errors import ConvergenceWarning, InfeasibleError
+from otfast.result import SparseCoupling, Transport
+
+if TYPE_CHECKING:
+    from otfast._core import _EmdResult
+
+_FLOAT64 = np.dtype(np.float64)
+_EPS = float(np.finfo(np.float64).eps)
+
+#: A relative duality gap of this size is what double precision leaves of zero.
+DEFAULT_TOL = 1e-12
+
+
+def check_status(status: str) -> None:
+    """Raise where there is no plan, and warn where the work ended early."""
+    if status == "infeasible":
+        raise InfeasibleError("no plan between a and b avoids the forbidden pairs, those of cost +inf in C")
+    if status != "optimal":
+        _warn_unconverged("the solver", status)
+
+
+def check_batch_status(statuses: Sequence[str]) -> None:
+    """Do the same for many problems, with one warning."""
+    if "infeasible" in statuses:
+        k = statuses.index("infeasible")
+        raise InfeasibleError(
+            f"no plan between A[{k}] and B[{k}] avoids the forbidden pairs, those of cost +inf in C"
+        )
+    unconverged = [status for status in statuses if status != "optimal"]
+    if unconverged:
+        _warn_unconverged(f"{len(unconverged)} of {len(statuses)} problems", unconverged[0])
+
+
+def _warn_unconverged(subject: str, status: str) -> None:
+    cause = "at max_iter" if status == "iteration_limit" else "by the callback"
+    message = f"{subject} stopped {cause} before the optimum; the `error` of the result is the duality gap"
+    warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def relative_gap(raw: _EmdResult, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return how far the values of plan and potentials are apart, relative to them."""
+    gap = abs(raw["value"] - raw["dual_value"])
+    scale = max(abs(raw["value"]), abs(raw["dual_value"]))
+    if gap <= DEFAULT_TOL * scale:
+        return gap / scale if scale > 0.0 else 0.0
+    # A value near zero is what remains after large terms cancel: a gap within their rounding is none.
+    rounding = 4.0 * _EPS * float(np.abs(raw["potential_a"]) @ a + np.abs(raw["potential_b"]) @ b)
+    return 0.0 if gap <= rounding else gap / scale
+
+
+def make_transport(
+    raw: _EmdResult, a: NDArray[np.float64], b: NDArray[np.float64], dtype: np.dtype[np.floating[Any]]
+) -> Transport:
+    """Make a result from what the core returned for the weights `a` and `b`, in the precision of the cost."""
+    value = to_scalar(raw["value"], dtype)
+    mass: FloatArray = raw["mass"]
+    potential_a: FloatArray = raw["potential_a"]
+    potential_b: FloatArray = raw["potential_b"]
+    if dtype != _FLOAT64:
+        mass, potential_a, potential_b = (array.astype(dtype) for array in (mass, potential_a, potential_b))
+    return Transport(
+        value=value,
+        value_linear=value,
+        potential_a=potential_a,
+        potential_b=potential_b,
+        converged=raw["status"] == "optimal",
+        n_iter=raw["n_iter"],
+        error=relative_gap(raw, a, b),
+        a=a,
+        b=b,
+        coupling=SparseCoupling(raw["rows"], raw["cols"], mass, (a.size, b.size)),
+    )
+
+
+def to_scalar(value: float, dtype: np.dtype[np.floating[Any]]) -> float:
+    """Return a Python float in double precision, which is what it is, and a NumPy scalar in single."""
+    return float(value) if dtype == _FLOAT64 else np.float32(value)  # type: ignore[return-value]

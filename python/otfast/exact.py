@@ -1,0 +1,529 @@
+"""Exact transport: linear programs between two measures, solved with a certificate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from otfast import _core
+from otfast._exact_result import (
+    DEFAULT_TOL,
+    check_batch_status,
+    check_status,
+    make_transport,
+    relative_gap,
+    to_scalar,
+)
+from otfast._line import emd_1d, wasserstein_1d
+from otfast._metric import extents
+from otfast._validation import (
+    FloatArray,
+    as_array,
+    as_matrix,
+    balance_weight_rows,
+    balance_weights,
+    check_choice,
+    check_count,
+    check_finite,
+    check_real,
+    check_weight_rows,
+    check_weights,
+)
+from otfast.cost import Cost, PointCloud, as_cost, check_entries
+from otfast.progress import Progress, Reporter
+from otfast.result import Transport
+
+if TYPE_CHECKING:
+    from otfast._core import _BatchResult, _EmdResult
+
+__all__ = [
+    "TransportBatch",
+    "assignment",
+    "emd",
+    "emd_1d",
+    "emd_batch",
+    "wasserstein",
+    "wasserstein_1d",
+]
+
+#: Where each method takes its first potentials from.
+_STARTS = {
+    "auto": "automatic",
+    "network-simplex": "cold",
+    "assignment": "automatic",
+    "column-generation": "multilevel",
+}
+_METHODS = tuple(_STARTS)
+
+#: As the core numbers them.
+_STATUSES = ("optimal", "iteration_limit", "stopped", "infeasible")
+_FLOAT32 = np.dtype(np.float32)
+_FLOAT64 = np.dtype(np.float64)
+
+_Callback = Callable[[Progress], Any]
+
+
+def emd(
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    C: ArrayLike | Cost,
+    *,
+    method: str = "auto",
+    init: tuple[ArrayLike, ArrayLike] | None = None,
+    tol: float | None = None,
+    max_iter: int | None = None,
+    callback: _Callback | None = None,
+    progress: bool = False,
+) -> Transport:
+    r"""Solve a transport problem exactly.
+
+    .. math:: \min_{P \ge 0} \langle P, C \rangle \quad \text{subject to} \quad P 1 = a, \; P^\top 1 = b,
+
+    whose dual is max ⟨f, a⟩ + ⟨g, b⟩ subject to f_i + g_j ≤ C_ij.
+
+    Parameters
+    ----------
+    a : array_like, shape (n,), or None
+        Weights of the rows, not negative; None means 1/n each.
+    b : array_like, shape (m,), or None
+        Weights of the columns, not negative; None means 1/m each. Its total must agree with that of `a` to a
+        relative 1e-6 (1e-4 if `a`, `b` or `C` is `float32`); the rest of the difference is removed by
+        rescaling `b`.
+    C : array_like, shape (n, m), or Cost
+        Cost of a unit of mass from i to j; ``+inf`` forbids a pair.
+    method : {"auto", "network-simplex", "assignment", "column-generation"}, default "auto"
+        ``"network-simplex"`` works on all pairs; ``"assignment"`` needs n = m and equal weights;
+        ``"column-generation"`` works on a few candidate pairs and prices all others in passes over C, and is
+        the one for costs too big to store.
+    init : (f, g), optional
+        Potentials, of shapes `(n,)` and `(m,)`, to start from: those of a similar problem. They need not be
+        feasible.
+    tol : float, optional
+        Relative duality gap at which to stop; 1e-12 by default.
+    max_iter : int, optional
+        Largest number of iterations (pivots, or augmentations of an assignment); no limit by default.
+    callback : callable, optional
+        Called with a `Progress` at least every 0.1 s and at the end; returning True stops the solver.
+    progress : bool, default False
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Transport
+        The plan with at most n + m − 1 atoms, potentials that are feasible for all pairs, and the value.
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed; the message names it.
+    InfeasibleError
+        If every plan uses a forbidden pair.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` or the callback ends the work early.
+
+    Notes
+    -----
+    Time grows about like n^1.7 on point clouds and n² log n without structure. Memory is O(n + m) beyond the
+    cost, which is never copied. Passes over C use all threads; the simplex itself uses one. Computation is in
+    double precision, also for `float32` costs. Equal calls give equal results. Where several plans are
+    optimal, which one is returned is not specified.
+
+    References
+    ----------
+    .. [1] Peyré and Cuturi, "Computational Optimal Transport", 2019: the linear program (2.11), its dual
+       (2.20), the network simplex in section 3.5.
+    .. [2] Bonneel, van de Panne, Paris and Heidrich, "Displacement interpolation using Lagrangian mass
+       transport", 2011.
+
+    Examples
+    --------
+    >>> import otfast as otf
+    >>> result = otf.emd([0.5, 0.5], [0.25, 0.75], [[0.0, 1.0], [2.0, 0.0]])
+    >>> result.value
+    0.25
+    >>> result.plan
+    array([[0.25, 0.25],
+           [0.  , 0.5 ]])
+    """
+    cost = as_cost(C)
+    n, m = cost.shape
+    weights_a, total_a, single_a = check_weights("a", a, n)
+    weights_b, total_b, single_b = check_weights("b", b, m)
+    is_single = single_a or single_b or cost.dtype == _FLOAT32
+    weights_b = balance_weights(weights_b, total_a, total_b, is_single)
+    _check_method(method, weights_a, weights_b)
+    f0 = None if init is None else _check_init(init, n, m)
+    start = _STARTS[method]
+    tol, max_iter = _check_stopping(tol, max_iter)
+    if callback is None and not progress:
+        raw = _core.emd(cost.core, weights_a, weights_b, start, f0, tol, max_iter, None)
+    else:
+        with Reporter(callback, progress, "emd") as reporter:
+            raw = _core.emd(cost.core, weights_a, weights_b, start, f0, tol, max_iter, reporter.monitor)
+            if raw["status"] != "infeasible":
+                reporter.finish(raw["n_iter"], relative_gap(raw, weights_a, weights_b), raw["value"])
+    check_status(raw["status"])
+    return make_transport(raw, weights_a, weights_b, cost.dtype)
+
+
+def emd_batch(
+    A: ArrayLike | None,
+    B: ArrayLike | None,
+    C: ArrayLike | Cost,
+    *,
+    method: str = "auto",
+    tol: float | None = None,
+    max_iter: int | None = None,
+    callback: _Callback | None = None,
+    progress: bool = False,
+) -> TransportBatch:
+    """Solve many transport problems of one size exactly, in parallel.
+
+    Problem k is ``emd(A[k], B[k], C[k])``, or ``emd(A[k], B[k], C)`` where the cost is common to all.
+
+    Parameters
+    ----------
+    A : array_like, shape (k, n), or None
+        Weights of the rows; None means 1/n each.
+    B : array_like, shape (k, m), or None
+        Weights of the columns; None means 1/m each. Totals must agree as in `emd`.
+    C : array_like, shape (n, m) or (k, n, m), or Cost
+        Costs, one for all problems or one for each. A cost object is one for all, and is made dense.
+    method, tol, max_iter
+        As in `emd`, for each problem.
+    callback : callable, optional
+        Called with a `Progress` that counts solved problems, as in `emd`.
+    progress : bool, default False
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    TransportBatch
+        A sequence of `Transport`, with the attributes `value`, `converged`, `n_iter` and `error` as arrays.
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed; the message names it.
+    InfeasibleError
+        If some problem has no plan without forbidden pairs.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, if `max_iter` or the callback ends some of the work early.
+
+    Notes
+    -----
+    Each problem runs on one thread. Costs and weights are not copied.
+
+    Examples
+    --------
+    >>> import otfast as otf
+    >>> batch = otf.emd_batch([[1.0, 0.0], [0.5, 0.5]], None, [[0.0, 1.0], [2.0, 0.0]])
+    >>> batch.value
+    array([0.5, 0. ])
+    >>> batch[0].plan
+    array([[0.5, 0.5],
+           [0. , 0. ]])
+    """
+    costs = _check_cost_stack(C)
+    _, n, m = costs.shape
+    given_a = None if A is None else as_matrix("A", A)
+    given_b = None if B is None else as_matrix("B", B)
+    k = _batch_size(given_a, given_b, costs)
+    weights_a, totals_a, single_a = _check_batch_weights("A", given_a, k, n)
+    weights_b, totals_b, single_b = _check_batch_weights("B", given_b, k, m)
+    is_single = single_a or single_b or costs.dtype == _FLOAT32
+    weights_b = balance_weight_rows(weights_b, totals_a, totals_b, is_single, ("A[{}]", "B[{}]"))
+    check_choice("method", method, _METHODS)
+    if method == "assignment":
+        for row_a, row_b in zip(weights_a, weights_b, strict=True):
+            _check_method(method, row_a, row_b)
+    tol, max_iter = _check_stopping(tol, max_iter)
+    with Reporter(callback, progress, "emd_batch") as reporter:
+        raw = _core.emd_batch(costs, weights_a, weights_b, _STARTS[method], tol, max_iter, reporter.monitor)
+        statuses = [_STATUSES[status] for status in raw["status"]]
+        batch = TransportBatch(raw, weights_a, weights_b, costs.dtype)
+        if reporter.monitor is not None and "infeasible" not in statuses:
+            reporter.finish(len(batch), float(batch.error.max()), float(batch.value.sum()))
+    check_batch_status(statuses)
+    return batch
+
+
+class TransportBatch(Sequence[Transport]):
+    """What `emd_batch` returns: a sequence of `Transport`, each made when it is asked for."""
+
+    def __init__(
+        self,
+        raw: _BatchResult,
+        a: NDArray[np.float64],
+        b: NDArray[np.float64],
+        dtype: np.dtype[np.floating[Any]],
+    ) -> None:
+        self._raw = raw
+        self._a = a
+        self._b = b
+        self._dtype = dtype
+
+    @overload
+    def __getitem__(self, index: int) -> Transport: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Transport]: ...
+    def __getitem__(self, index: int | slice) -> Transport | list[Transport]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        k = range(len(self))[index]
+        return make_transport(self._problem(k), self._a[k], self._b[k], self._dtype)
+
+    def _problem(self, k: int) -> _EmdResult:
+        raw = self._raw
+        atoms = slice(raw["start"][k], raw["start"][k + 1])
+        return {
+            "status": _STATUSES[raw["status"][k]],
+            "rows": raw["rows"][atoms],
+            "cols": raw["cols"][atoms],
+            "mass": raw["mass"][atoms],
+            "potential_a": raw["potential_a"][k],
+            "potential_b": raw["potential_b"][k],
+            "value": float(raw["value"][k]),
+            "dual_value": float(raw["dual_value"][k]),
+            "n_iter": int(raw["n_iter"][k]),
+        }
+
+    def __len__(self) -> int:
+        return len(self._a)
+
+    def __iter__(self) -> Iterator[Transport]:
+        return (self[k] for k in range(len(self)))
+
+    @property
+    def value(self) -> FloatArray:
+        """The optimal values, `(k,)`."""
+        return self._raw["value"].astype(self._dtype)
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Which problems reached their tolerance, `(k,)`."""
+        return self._raw["status"] == _STATUSES.index("optimal")
+
+    @property
+    def n_iter(self) -> NDArray[np.int64]:
+        """The numbers of iterations, `(k,)`."""
+        return self._raw["n_iter"].copy()
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """The relative duality gaps, `(k,)`."""
+        return np.array([relative_gap(self._problem(k), self._a[k], self._b[k]) for k in range(len(self))])
+
+    def __repr__(self) -> str:
+        n, m = self._a.shape[1], self._b.shape[1]
+        n_converged = int(self.converged.sum())
+        return f"TransportBatch({len(self)} problems of {n} x {m}, {n_converged} converged)"
+
+
+def assignment(C: ArrayLike | Cost) -> tuple[NDArray[np.intp], float]:
+    """Assign every row of a square matrix a column of its own, at the least total cost.
+
+    min Σ_i C[i, σ(i)] over permutations σ.
+
+    Parameters
+    ----------
+    C : array_like, shape (n, n), or Cost
+        Costs; ``+inf`` forbids a pair.
+
+    Returns
+    -------
+    col_of_row : ndarray of int, shape (n,)
+        The permutation σ.
+    cost : float
+        The sum of the chosen entries.
+
+    Raises
+    ------
+    ValueError
+        If `C` is malformed or not square.
+    InfeasibleError
+        If every permutation uses a forbidden pair.
+
+    Notes
+    -----
+    The transport problem between uniform weights has a permutation among its solutions (Birkhoff's theorem),
+    and this is it; time and memory are those of `emd`.
+
+    Examples
+    --------
+    >>> import otfast as otf
+    >>> col_of_row, cost = otf.assignment([[4, 1, 3], [2, 0, 5], [3, 2, 2]])
+    >>> col_of_row
+    array([1, 0, 2])
+    >>> cost
+    5.0
+    """
+    cost = as_cost(C)
+    n, m = cost.shape
+    if n != m:
+        raise ValueError(f"C must be square, so that each row gets a column, but its shape is {(n, m)}")
+    ones = np.ones(n)
+    raw = _core.emd(cost.core, ones, ones, "automatic", None, DEFAULT_TOL, -1, None)
+    check_status(raw["status"])
+    col_of_row = np.empty(n, np.intp)
+    col_of_row[raw["rows"]] = raw["cols"]
+    return col_of_row, to_scalar(raw["value"], cost.dtype)
+
+
+def wasserstein(
+    x: ArrayLike,
+    y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    p: float = 2,
+    *,
+    method: str = "auto",
+    tol: float | None = None,
+    max_iter: int | None = None,
+    callback: _Callback | None = None,
+    progress: bool = False,
+) -> float:
+    """Compute the Wasserstein distance between two weighted point clouds exactly.
+
+    W_p = (min ⟨P, C⟩)^(1/p) over the plans P between `a` and `b`, with C_ij = ‖x_i − y_j‖₂^p.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d) or (n,)
+        Points of the first measure; a vector means points on the line.
+    y : array_like, shape (m, d) or (m,)
+        Points of the second measure.
+    a : array_like, shape (n,), optional
+        Weights of `x`; 1/n each by default.
+    b : array_like, shape (m,), optional
+        Weights of `y`; 1/m each by default. Totals must agree as in `emd`.
+    p : float, default 2
+        Exponent, at least 1 and finite.
+    method, tol, max_iter, callback, progress
+        As in `emd`. On the line the answer comes from sorting instead.
+
+    Returns
+    -------
+    float
+        W_p, in `float32` if both `x` and `y` are.
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed; the message names it.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` or the callback ends the work early.
+
+    See Also
+    --------
+    emd : The plan and the potentials as well, for any cost.
+    wasserstein_1d : Many problems on the line at once.
+
+    Notes
+    -----
+    Distances are computed on the fly and never stored: memory is O((n + m) d). Points are scaled by a power
+    of two first, so that any magnitude is fine; distances that are below 2^(−1000/p) times the size of the
+    clouds count as zero.
+
+    Examples
+    --------
+    >>> import otfast as otf
+    >>> otf.wasserstein([[0.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [1.0, 2.0]])
+    2.0
+    """
+    p = check_real("p", p, 1.0)
+    points_x, points_y = _as_cloud("x", x), _as_cloud("y", y)
+    if points_x.shape[1] == points_y.shape[1] == 1:
+        check_choice("method", method, _METHODS)
+        return wasserstein_1d(points_x[:, 0], points_y[:, 0], a, b, p)  # type: ignore[return-value]
+    dtype = _FLOAT32 if points_x.dtype == points_y.dtype == _FLOAT32 else _FLOAT64
+    exponent = _range_exponent(points_x, points_y)
+    scaled_x, scaled_y = np.ldexp(points_x, -exponent), np.ldexp(points_y, -exponent)
+    if p > 2.0:  # small distances to high powers are below the range of single precision
+        scaled_x, scaled_y = scaled_x.astype(np.float64), scaled_y.astype(np.float64)
+    cost = PointCloud(scaled_x, scaled_y, ("power", 2.0, p))
+    result = emd(a, b, cost, method=method, tol=tol, max_iter=max_iter, callback=callback, progress=progress)
+    return to_scalar(math.ldexp(max(float(result.value), 0.0) ** (1.0 / p), exponent), dtype)
+
+
+def _check_method(method: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> None:
+    check_choice("method", method, _METHODS)
+    if method == "assignment" and not (a.size == b.size and (a == a[0]).all() and (b == b[0]).all()):
+        raise ValueError(
+            "method 'assignment' needs n = m, all rows of one weight and all columns of one weight; "
+            "use 'network-simplex' or 'column-generation'"
+        )
+
+
+def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np.float64]:
+    """Check both potentials and return f: the core makes g from it, the best that f allows."""
+    if not (isinstance(init, tuple | list) and len(init) == 2):
+        raise ValueError("init must be a pair of potentials (f, g)")
+    potentials = []
+    for name, value, size in (("init[0]", init[0], n), ("init[1]", init[1], m)):
+        potential = as_array(name, value).astype(_FLOAT64, copy=False)
+        if potential.shape != (size,):
+            raise ValueError(f"{name} must have shape ({size},), but its shape is {potential.shape}")
+        check_finite(name, potential)
+        potentials.append(potential)
+    return potentials[0]
+
+
+def _check_stopping(tol: float | None, max_iter: int | None) -> tuple[float, int]:
+    tolerance = DEFAULT_TOL if tol is None else check_real("tol", tol, 0.0)
+    return tolerance, -1 if max_iter is None else check_count("max_iter", max_iter)
+
+
+def _check_cost_stack(C: ArrayLike | Cost) -> FloatArray:
+    if isinstance(C, Cost):
+        return C.dense()[None]
+    array = as_array("C", C)
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise ValueError(f"C must have shape (n, m) or (k, n, m), not empty, but its shape is {array.shape}")
+    check_entries(array)
+    return array if array.ndim == 3 else array[None]
+
+
+def _batch_size(A: FloatArray | None, B: FloatArray | None, costs: FloatArray) -> int:
+    sizes = {name: len(given) for name, given in (("A", A), ("B", B)) if given is not None}
+    if len(costs) > 1:
+        sizes["C"] = len(costs)
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{size} in {name}" for name, size in sizes.items())
+        raise ValueError(f"A, B and C must hold the same number of problems, but there are {listed}")
+    return next(iter(sizes.values()), 1)
+
+
+def _check_batch_weights(
+    name: str, given: FloatArray | None, k: int, size: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    if given is None:
+        return np.full((k, size), 1.0 / size), np.ones(k), False
+    return check_weight_rows(name, given, (k, size))
+
+
+def _as_cloud(name: str, value: ArrayLike) -> FloatArray:
+    array = as_array(name, value)
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f"{name} must be points of shape (n, d) or (n,), but its shape is {array.shape}")
+    check_finite(name, array)
+    return array if array.ndim == 2 else array[:, None]
+
+
+def _range_exponent(x: FloatArray, y: FloatArray) -> int:
+    """Return the power of two to divide points by, so that the box that holds them has sides of at most 1."""
+    longest = float(extents(0.5 * x, 0.5 * y).max())
+    return math.frexp(longest)[1] + 1

@@ -1,0 +1,165 @@
+"""Long work can be watched and stopped: callbacks, their exceptions, a progress bar, Ctrl-C."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+import otfast as otf
+from certificates import assert_certified, random_weights, sqeuclidean
+from processes import run_python
+
+METHODS = ["auto", "network-simplex", "column-generation"]
+
+
+def long_problem(rng, n=3000):
+    """Make a problem that takes seconds, in high dimension, where no method has a short cut."""
+    x, y = rng.normal(size=(n, 32)), rng.normal(size=(n, 32))
+    return random_weights(rng, n), random_weights(rng, n), sqeuclidean_by_product(x, y)
+
+
+def sqeuclidean_by_product(x, y):
+    return np.maximum((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0)
+
+
+def small_problem(rng):
+    return (
+        random_weights(rng, 30),
+        random_weights(rng, 20),
+        sqeuclidean(rng.random((30, 2)), rng.random((20, 2))),
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_last_report_is_the_result(rng, method):
+    problem = small_problem(rng)
+    reports = []
+    result = otf.emd(*problem, method=method, callback=reports.append)
+    assert_certified(result, *problem)
+    assert all(isinstance(report, otf.Progress) for report in reports)
+    assert reports[-1] == (result.n_iter, result.error, result.value)
+    assert [report.iteration for report in reports] == sorted(report.iteration for report in reports)
+
+
+def test_watching_changes_nothing(rng):
+    problem = small_problem(rng)
+    watched, alone = otf.emd(*problem, callback=lambda report: None), otf.emd(*problem)
+    np.testing.assert_array_equal(watched.plan, alone.plan)
+    assert watched.value == alone.value
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_reports_come_often(rng, method):
+    times = [time.perf_counter()]
+    otf.emd(*long_problem(rng), method=method, callback=lambda report: times.append(time.perf_counter()))
+    # A tenth of a second is promised; a busy machine may add to that.
+    assert np.diff(times).max() < 0.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_callback_stops_the_solver(rng, method):
+    a, b, cost = long_problem(rng)
+    start = time.perf_counter()
+    with pytest.warns(otf.ConvergenceWarning, match="callback"):
+        result = otf.emd(a, b, cost, method=method, callback=lambda report: True)
+    assert time.perf_counter() - start < 1.0
+    assert not result.converged
+    np.testing.assert_allclose(result.apply(np.ones(b.size)), a, atol=1e-12)
+    np.testing.assert_allclose(result.apply_transpose(np.ones(a.size)), b, atol=1e-12)
+    assert (result.potential_a[:, None] + result.potential_b <= cost + 1e-9).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_exception_in_a_callback_comes_out(rng, method):
+    class StrangeError(Exception):
+        pass
+
+    def fail(report):
+        raise StrangeError("from the callback")
+
+    with pytest.raises(StrangeError, match="from the callback"):
+        otf.emd(*long_problem(rng), method=method, callback=fail)
+    with pytest.raises(StrangeError):
+        otf.emd(*small_problem(rng), method=method, callback=fail)
+
+
+def test_stopping_a_batch(rng):
+    k, n = 400, 100
+    A, B, costs = rng.dirichlet(np.ones(n), k), rng.dirichlet(np.ones(n), k), rng.random((k, n, n))
+    reports = []
+
+    def stop_after_the_first(report):
+        reports.append(report)
+        return True
+
+    with pytest.warns(otf.ConvergenceWarning, match="of 400 problems stopped by the callback") as caught:
+        batch = otf.emd_batch(A, B, costs, callback=stop_after_the_first)
+    assert len(caught) == 1
+    assert not batch.converged.all()
+    assert reports
+    with pytest.raises(ZeroDivisionError):
+        otf.emd_batch(A, B, costs, callback=lambda report: 1 / 0)
+
+
+def test_progress_bar(rng, capsys):
+    result = otf.emd(*small_problem(rng), progress=True)
+    shown = capsys.readouterr().err
+    assert "emd" in shown
+    assert f"{result.n_iter}it" in shown
+    otf.emd_batch(None, None, rng.random((3, 4, 5)), progress=True)
+    assert "emd_batch" in capsys.readouterr().err
+    otf.emd(*small_problem(rng))
+    assert capsys.readouterr().err == ""
+
+
+def test_the_bar_closes_when_a_callback_raises(rng, capsys):
+    def fail(report):
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        otf.emd(*small_problem(rng), progress=True, callback=fail)
+    assert capsys.readouterr().err.endswith("\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("callback", ["None", "lambda report: None"])
+@pytest.mark.parametrize("call", ["emd", "emd_cloud", "emd_batch", "assignment"])
+def test_ctrl_c(call, callback):
+    code = f"""
+        import os, signal, threading, time
+        import numpy as np
+        import otfast as otf
+
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(2, 6000, 48))
+        a, b = rng.dirichlet(np.ones(6000), 2)
+        dense = otf.PointCloud(x, y, "euclidean").dense()
+        A, B = rng.dirichlet(np.ones(100), (2, 4000))
+        cost = rng.random((100, 100))
+        work = {{
+            "emd": lambda: otf.emd(a, b, dense, callback={callback}),
+            "emd_cloud": lambda: otf.emd(a, b, otf.PointCloud(x, y), callback={callback}),
+            "emd_batch": lambda: otf.emd_batch(A, B, cost, callback={callback}),
+            "assignment": lambda: otf.assignment(dense),
+        }}["{call}"]
+        otf.set_num_threads(1)
+        sent = []
+
+        def interrupt():
+            time.sleep(0.25)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        try:
+            work()
+        except KeyboardInterrupt:
+            print("interrupted", time.perf_counter() - sent[0])
+        else:
+            print("finished", bool(sent))
+    """
+    outcome, delay = run_python(code).split()
+    assert outcome == "interrupted", "the problem was too short for the test"
+    # Two tenths of a second are promised; a busy machine may add to that.
+    assert float(delay) < 0.4
