@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 # Arrays whose precision is that of the function: float32 or float64 by its suffix, known at run time only.
 _RealArray = NDArray[np.floating[Any]]
 _Monitor = Callable[[int, float, float], bool] | None
-_Start = str
-_Status = Literal["optimal", "iteration_limit", "stopped", "infeasible"]
 
 @type_check_only
 class _EmdResult(TypedDict):
@@ -19,24 +17,10 @@ class _EmdResult(TypedDict):
     potential_b: NDArray[np.float64]
     value: float
     dual_value: float
-    status: _Status
+    status: str
     n_iter: int
 
-@type_check_only
-class _BatchResult(TypedDict):
-    # Potentials are rows, a problem each; atoms [start[k], start[k + 1]) belong to problem k.
-    start: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    cols: NDArray[np.int32]
-    mass: NDArray[np.float64]
-    potential_a: NDArray[np.float64]
-    potential_b: NDArray[np.float64]
-    value: NDArray[np.float64]
-    dual_value: NDArray[np.float64]
-    status: NDArray[np.uint8]
-    n_iter: NDArray[np.int64]
-
-# Problem k has the plan entries start[k]:start[k + 1]; `status` numbers those of `_Status`.
+# Problem k has the plan entries start[k]:start[k + 1]; `status` numbers C++'s `Status`.
 @type_check_only
 class _BatchResult(TypedDict):
     start: NDArray[np.int64]

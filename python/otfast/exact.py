@@ -96,9 +96,10 @@ def emd(
     C : array_like, shape (n, m), or Cost
         Cost of a unit of mass from i to j; ``+inf`` forbids a pair.
     method : {"auto", "network-simplex", "assignment", "column-generation"}, default "auto"
-        ``"network-simplex"`` works on all pairs; ``"assignment"`` needs n = m and equal weights;
-        ``"column-generation"`` works on a few candidate pairs and prices all others in passes over C, and is
-        the one for costs too big to store.
+        All work on a few candidate pairs and price the others in passes over C; they differ in where they
+        start. ``"column-generation"`` solves coarser problems first, which pays where near points have near
+        costs; ``"network-simplex"`` does not, which pays for costs without structure; ``"auto"`` decides by
+        size. ``"assignment"`` is ``"auto"`` for n = m and equal weights, and insists on them.
     init : (f, g), optional
         Potentials, of shapes `(n,)` and `(m,)`, to start from: those of a similar problem. They need not be
         feasible.
@@ -312,7 +313,8 @@ class TransportBatch(Sequence[Transport]):
     @property
     def converged(self) -> NDArray[np.bool_]:
         """Which problems reached their tolerance, `(k,)`."""
-        return self._raw["status"] == _STATUSES.index("optimal")
+        converged: NDArray[np.bool_] = self._raw["status"] == _STATUSES.index("optimal")
+        return converged
 
     @property
     def n_iter(self) -> NDArray[np.int64]:

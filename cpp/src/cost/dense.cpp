@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
@@ -15,40 +16,43 @@ template <class T>
 std::unique_ptr<Cost<T>> restrict_dense(MatrixView<const T> matrix, Entries<T> owner, std::vector<Node> rows,
                                         std::vector<Node> cols);
 
-/// Distances to a few rows or columns place a row (column) among the others.
+/// Costs to a few others place a row (column) among its like. The others are scattered at random: evenly spaced ones may all lie on
+/// one line of a grid. (Multiples of the golden ratio modulo 2^64 are as good as random, and always the same.)
 template <class T>
 typename Cost<T>::Features sample_features(const Cost<T>& cost, bool of_rows) {
+  constexpr Index kDim = 16;
   const Index count = of_rows ? cost.rows() : cost.cols();
   const Index others = of_rows ? cost.cols() : cost.rows();
-  const Index dim = std::min<Index>(16, others);
-  const auto sample = [&](Index i, Index k) {
-    const Index other = (2 * k + 1) * others / (2 * dim);
-    return static_cast<double>(of_rows ? cost.entry(i, other) : cost.entry(other, i));
-  };
-
-  double low = std::numeric_limits<double>::infinity();
-  double high = -low;
-  for (Index i = 0; i < count; ++i) {
-    for (Index k = 0; k < dim; ++k) {
-      const double value = sample(i, k);
-      if (std::isinf(value)) continue;
-      low = std::min(low, value);
-      high = std::max(high, value);
+  const Index dim = std::min(kDim, others);
+  std::vector<T> samples(static_cast<std::size_t>(count * dim));
+  std::vector<T> buffer(static_cast<std::size_t>(of_rows ? 1 : count));
+  for (Index k = 0; k < dim; ++k) {
+    const auto scattered = static_cast<std::uint64_t>(k + 1) * 0x9E3779B97F4A7C15U >> 11;
+    const Index other = others == dim ? k : static_cast<Index>(scattered % static_cast<std::uint64_t>(others));
+    if (of_rows) {
+      for (Index i = 0; i < count; ++i) samples[i * dim + k] = *cost.row(i, other, other + 1, buffer.data());
+    } else {
+      const T* row = cost.row(other, 0, count, buffer.data());
+      for (Index j = 0; j < count; ++j) samples[j * dim + k] = row[j];
     }
   }
 
   // Onto [0, 1]; halves, because the range of doubles is wider than the largest double.
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  for (const T sample : samples) {
+    if (std::isinf(sample)) continue;
+    low = std::min(low, static_cast<double>(sample));
+    high = std::max(high, static_cast<double>(sample));
+  }
   const double half_range = 0.5 * high - 0.5 * low;
   constexpr float kForbidden = 2.0F;
   typename Cost<T>::Features features;
   features.dim = dim;
-  features.values.reserve(static_cast<std::size_t>(count * dim));
-  for (Index i = 0; i < count; ++i) {
-    for (Index k = 0; k < dim; ++k) {
-      const double value = sample(i, k);
-      const double place = half_range > 0.0 ? (0.5 * value - 0.5 * low) / half_range : 0.0;
-      features.values.push_back(std::isinf(value) ? kForbidden : static_cast<float>(place));
-    }
+  features.values.reserve(samples.size());
+  for (const T sample : samples) {
+    const double place = half_range > 0.0 ? (0.5 * static_cast<double>(sample) - 0.5 * low) / half_range : 0.0;
+    features.values.push_back(std::isinf(sample) ? kForbidden : static_cast<float>(place));
   }
   return features;
 }

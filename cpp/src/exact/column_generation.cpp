@@ -22,7 +22,7 @@ constexpr Index kAllPairs = 64 * 64;
 /// Cells of the next coarser level hold about this many points of the larger side.
 constexpr Index kCell = 4;
 
-/// Candidate arcs of a row at the start: about this many, never more than the cap.
+/// Candidate arcs at the start: about this many for each point of the larger side, and of a row never more than the cap.
 constexpr Index kCandidates = 12;
 constexpr Index kMostCandidates = 48;
 
@@ -38,6 +38,9 @@ constexpr double kClip = 16.0;
 /// violated before f + g has risen by as much, so that the last passes often need not be made.
 constexpr double kSlack = 0.25;
 constexpr Index kMostPriced = 24;
+
+/// What is meant for each point of the larger side, for each row.
+Index per_row(Index count, Index rows, Index cols) { return count * std::max<Index>(1, cols / rows); }
 
 VectorView<const Node> view(const std::vector<Node>& nodes) { return {nodes.data(), static_cast<Index>(nodes.size())}; }
 
@@ -135,8 +138,8 @@ class Level {
 
   /// Lists the pairs of small reduced cost; false if a row of positive mass has no allowed pair.
   bool choose_arcs() {
-    const auto scale = passes_.scale(base_.f, base_.g, kCandidates);
-    const Index most = small() ? cost_.cols() : kMostCandidates;
+    const auto scale = passes_.scale(base_.f, base_.g, per_row(kCandidates, cost_.rows(), cost_.cols()));
+    const Index most = small() ? cost_.cols() : per_row(kMostCandidates, cost_.rows(), cost_.cols());
     width_ = small() ? kInfinity : scale.near;
     clip_ = scale.typical < kInfinity ? kClip * scale.typical : 1.0;
     slack_ = width_;
@@ -146,7 +149,7 @@ class Level {
     for (const Node row : row_cells_.order) {
       if (base_.f[row] == kInfinity) return false;
       const Index begin = by_row.start[row], end = by_row.start[row + 1];
-      if (end - begin == most && !small()) slack_ = 0.0;  // some were left out
+      if (end - begin == most && !small()) slack_ = -kInfinity;  // some were left out
       for (Index k = begin; k < end; ++k) list(row_node_[row], col_node_[pairs[k].col], pairs[k].cost);
     }
     return true;
@@ -185,8 +188,9 @@ class Level {
     }
     const auto rest = cost_.restrict(view(row_points), view(col_points));
     const ReducedCosts<T> passes(*rest, monitor_);
-    const double threshold = passes.scale(f, g, std::min<Index>(kCandidates, rest->cols())).near;
-    for (const Pair& pair : passes.transform_rows_and_find_below(g, f, threshold, kMostCandidates)) {
+    const double threshold = passes.scale(f, g, per_row(kCandidates, rest->rows(), rest->cols())).near;
+    const Index most = per_row(kMostCandidates, rest->rows(), rest->cols());
+    for (const Pair& pair : passes.transform_rows_and_find_below(g, f, threshold, most)) {
       list(rows[pair.row], cols[pair.col], pair.cost);
     }
   }
@@ -222,14 +226,15 @@ class Level {
   bool price(const Potentials& now, double tolerance) {
     slack_ = kSlack * width_;
     priced_ = now;
-    const auto pairs = passes_.below(now.f, now.g, slack_, kMostPriced);
+    const Index most = per_row(kMostPriced, cost_.rows(), cost_.cols());
+    const auto pairs = passes_.below(now.f, now.g, slack_, most);
     const Lists by_row(cost_.rows(), static_cast<Index>(pairs.size()), [&](Index k) { return pairs[k].row; });
     const Lists listed(static_cast<Index>(row_cells_.order.size()), arcs_.size(), [&](Index e) { return arcs_.tail[e]; });
     std::vector<Node> mark(cost_.cols(), -1);  // the last row that has this column listed
     double excess = 0.0;
     for (const Node row : row_cells_.order) {
       const Index begin = by_row.start[row], end = by_row.start[row + 1];
-      if (end - begin == kMostPriced) slack_ = 0.0;
+      if (end - begin == most) slack_ = -kInfinity;
       if (begin == end) continue;
       const Node tail = row_node_[row];
       for (Index k = listed.start[tail]; k < listed.start[tail + 1]; ++k) mark[col_of(arcs_.head[listed.values[k]])] = row;
@@ -251,7 +256,7 @@ class Level {
     std::vector<std::pair<TreeArc*, double>> clipped;  // with the own cost
     double least = kInfinity;
     for (TreeArc& arc : arcs) {
-      if (arc.flow == 0 || arc.cost < clip_) continue;
+      if (arc.flow == 0) continue;
       const Node i = row_of(arc.tail), j = col_of(arc.head);
       const double own = static_cast<double>(cost_.entry(i, j)) - base_.f[i] - base_.g[j];
       if (own <= arc.cost) continue;
@@ -267,7 +272,8 @@ class Level {
       arc->cost = std::min(own, clip_);
       if (own == kInfinity) kind = Clipped::forbidden;
     }
-    tree.build(arcs, static_cast<Node>(row_cells_.order.size()));
+    const auto n = static_cast<Node>(row_cells_.order.size());
+    tree.build(n, nodes_ - n, arcs, n);
     return kind;
   }
 
@@ -314,7 +320,7 @@ class Level {
   std::vector<double> entries_;  ///< of the cost matrix, by arc
   double clip_ = 0.0;            ///< see kClip
   double width_ = 0.0;           ///< threshold of the first candidates
-  double slack_ = 0.0;           ///< no unlisted pair had a smaller reduced cost
+  double slack_ = 0.0;           ///< no unlisted pair had a smaller reduced cost; -inf if that is not known
   Potentials priced_;            ///< at these potentials
 };
 

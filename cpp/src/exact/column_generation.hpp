@@ -3,28 +3,13 @@
 
 #include <vector>
 
+#include "basis.hpp"
 #include "masses.hpp"
-#include "network_simplex.hpp"
 #include "otfast/core/cost.hpp"
 #include "otfast/core/monitor.hpp"
-#include "otfast/core/status.hpp"
 #include "otfast/exact/transport.hpp"
-#include "spanning_tree.hpp"
 
 namespace otfast::exact {
-
-/// Dual variables in the order of the cost; -inf where a point has no mass.
-struct Potentials {
-  std::vector<double> f;
-  std::vector<double> g;
-};
-
-/// The end of a solve: potentials and the pairs with flow.
-struct Basis {
-  Status status = Status::optimal;
-  Potentials potentials;
-  std::vector<TreeArc> plan;  ///< tail: row, head: column, flow > 0
-};
 
 struct Settings {
   Start start = Start::automatic;

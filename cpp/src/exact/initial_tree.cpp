@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "lists.hpp"
+#include "pieces.hpp"
 
 namespace otfast::exact {
 namespace {
@@ -21,21 +22,6 @@ std::vector<Index> by_cost(const ArcList& arcs, Index first, double clip) {
   for (Index e = first; e < arcs.size(); ++e) order[start[bucket(e)]++] = e;
   return order;
 }
-
-/// Disjoint sets of nodes.
-class Pieces {
- public:
-  explicit Pieces(Node nodes) : leader_(nodes) { std::iota(leader_.begin(), leader_.end(), Node{0}); }
-
-  Node find(Node v) {
-    while (leader_[v] != v) v = leader_[v] = leader_[leader_[v]];
-    return v;
-  }
-  void join(Node u, Node v) { leader_[find(u)] = find(v); }
-
- private:
-  std::vector<Node> leader_;
-};
 
 }  // namespace
 
@@ -118,8 +104,8 @@ SpanningTree InitialTree::finish(const ArcList& arcs, const std::function<double
       link_along_arcs();
     }
   }
-  SpanningTree tree(rows_, nodes - rows_);
-  tree.build(forest_, root);
+  SpanningTree tree;
+  tree.build(rows_, nodes - rows_, forest_, root);
   return tree;
 }
 

@@ -13,12 +13,20 @@ struct Lists {
   std::vector<Index> start;
   std::vector<Index> values;
 
+  Lists() = default;
   template <class Key>
-  Lists(Index keys, Index count, Key key) : start(keys + 1, 0), values(count) {
-    for (Index e = 0; e < count; ++e) ++start[key(e) + 1];
+  Lists(Index keys, Index count, Key key) {
+    build(keys, count, key);
+  }
+
+  template <class Key>
+  void build(Index keys, Index count, Key key) {
+    // Counted one place too far right; filling moves every start to where the next list begins, which is its place.
+    start.assign(keys + 2, 0);
+    values.resize(count);
+    for (Index e = 0; e < count; ++e) ++start[key(e) + 2];
     std::partial_sum(start.begin(), start.end(), start.begin());
-    std::vector<Index> fill(start.begin(), start.end() - 1);
-    for (Index e = 0; e < count; ++e) values[fill[key(e)]++] = e;
+    for (Index e = 0; e < count; ++e) values[start[key(e) + 1]++] = e;
   }
 };
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "otfast/core/weights.hpp"
+
 namespace otfast::exact {
 namespace {
 
@@ -29,8 +31,6 @@ std::vector<Mass> as_multiples(VectorView<const double> weights) {
   }
   return {};
 }
-
-double total(VectorView<const double> weights) { return std::accumulate(weights.begin(), weights.end(), 0.0); }
 
 std::vector<Mass> rounded(VectorView<const double> weights, double sum) {
   std::vector<Mass> masses(static_cast<std::size_t>(weights.size));
@@ -64,13 +64,13 @@ Masses whole_masses(VectorView<const double> a, VectorView<const double> b) {
     if (static_cast<double>(sum_rows) * static_cast<double>(scale_rows) < kLargestTotal) {
       for (Mass& mass : masses.rows) mass *= scale_rows;
       for (Mass& mass : masses.cols) mass *= scale_cols;
-      masses.unit = total(a) / static_cast<double>(sum_rows * scale_rows);
+      masses.unit = summarize(a).total / static_cast<double>(sum_rows * scale_rows);
       return masses;
     }
   }
-  const double sum = total(a);
+  const double sum = summarize(a).total;
   masses.rows = rounded(a, sum);
-  masses.cols = rounded(b, total(b));
+  masses.cols = rounded(b, summarize(b).total);
   masses.unit = sum / kLargestTotal;
   const auto units = static_cast<Mass>(kLargestTotal);
   settle(masses.rows, units - std::accumulate(masses.rows.begin(), masses.rows.end(), Mass{0}));

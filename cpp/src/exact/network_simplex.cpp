@@ -73,6 +73,7 @@ class BlockSearch {
 
 Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Monitor& monitor) {
   if (monitor.stopped()) return Status::stopped;
+  tree.renumber();
   BlockSearch search(arcs, tree);
   const auto report = [&] {
     // Arc costs are reduced by feasible potentials: what the plan pays of them is all that can still be gained.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "basis.hpp"
 #include "otfast/core/monitor.hpp"
 #include "otfast/core/status.hpp"
 #include "otfast/core/types.hpp"
@@ -23,14 +24,6 @@ struct ArcList {
     head.push_back(to);
     cost.push_back(c);
   }
-};
-
-/// What is counted over all the runs of one solve, and what progress reports are made of.
-struct Account {
-  Index pivots = 0;
-  Index most_pivots = 0;
-  double dual = 0.0;  ///< dual value of the potentials by which the arc costs are reduced
-  double unit = 1.0;  ///< weight of a unit of mass
 };
 
 /// Pivots until no arc of the list has a negative reduced cost beyond rounding.

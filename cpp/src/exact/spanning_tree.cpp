@@ -7,27 +7,19 @@
 
 namespace otfast::exact {
 
-SpanningTree::SpanningTree(Node rows, Node cols)
-    : rows_(rows),
-      nodes_(rows + cols),
-      place_(static_cast<std::size_t>(nodes_)),
-      node_(static_cast<std::size_t>(nodes_)),
-      is_row_(static_cast<std::size_t>(nodes_)),
-      parent_(nodes_),
-      thread_(nodes_),
-      reverse_thread_(nodes_),
-      last_(nodes_),
-      size_(nodes_),
-      flow_(nodes_),
-      cost_(nodes_),
-      y_(nodes_) {}
+void SpanningTree::build(Node rows, Node cols, const std::vector<TreeArc>& arcs, Node root) {
+  rows_ = rows;
+  nodes_ = rows + cols;
+  for (auto* nodes : {&place_, &node_, &parent_, &thread_, &reverse_thread_, &last_, &size_}) nodes->resize(nodes_);
+  is_row_.resize(nodes_);
+  flow_.resize(nodes_);
+  cost_.resize(nodes_);
+  y_.resize(nodes_ + kPadding);
 
-void SpanningTree::build(const std::vector<TreeArc>& arcs, Node root) {
-  const auto nodes = static_cast<std::size_t>(nodes_);
   const auto count = static_cast<Index>(arcs.size());
-  const Lists incident(nodes_, 2 * count, [&](Index k) { return k < count ? arcs[k].tail : arcs[k - count].head; });
+  incident_.build(nodes_, 2 * count, [&](Index k) { return k < count ? arcs[k].tail : arcs[k - count].head; });
 
-  // Preorder by an explicit stack. Here places are node numbers; `renumber` then makes them preorder.
+  // Preorder by an explicit stack.
   root_node_ = root;
   for (Node v = 0; v < nodes_; ++v) {
     place_[v] = node_[v] = v;
@@ -36,30 +28,40 @@ void SpanningTree::build(const std::vector<TreeArc>& arcs, Node root) {
   parent_[root] = -1;
   flow_[root] = 0;
   cost_[root] = 0.0;
-  std::vector<Node> order;
-  order.reserve(nodes);
-  std::vector<Node> stack{root};
-  while (!stack.empty()) {
-    const Node v = stack.back();
-    stack.pop_back();
-    order.push_back(v);
-    for (Index k = incident.start[v]; k < incident.start[v + 1]; ++k) {
-      const TreeArc& arc = arcs[incident.values[k] % count];
+  stem_.assign(1, root);
+  Node previous = root;
+  while (!stem_.empty()) {
+    const Node v = stem_.back();
+    stem_.pop_back();
+    thread_[previous] = v;
+    reverse_thread_[v] = previous;
+    previous = v;
+    size_[v] = 1;
+    for (Index k = incident_.start[v]; k < incident_.start[v + 1]; ++k) {
+      const Index e = incident_.values[k];
+      const TreeArc& arc = arcs[e < count ? e : e - count];
       const Node child = arc.tail == v ? arc.head : arc.tail;
       if (child == parent_[v]) continue;
       parent_[child] = v;
       flow_[child] = arc.flow;
       cost_[child] = arc.cost;
-      stack.push_back(child);
+      stem_.push_back(child);
     }
   }
-  for (std::size_t k = 0; k < nodes; ++k) {
-    const Node v = order[k], next = order[k + 1 < nodes ? k + 1 : 0];
-    thread_[v] = next;
-    size_[v] = 1;
+  thread_[previous] = root;
+  reverse_thread_[root] = previous;
+  for (Node v = 0; v < nodes_; ++v) last_[v] = v;
+  for (Node v = previous; v != root; v = reverse_thread_[v]) {  // children before parents, the last child first
+    const Node p = parent_[v];
+    size_[p] += size_[v];
+    if (last_[p] == p) last_[p] = last_[v];
   }
-  for (std::size_t k = nodes; k-- > 1;) size_[parent_[order[k]]] += size_[order[k]];
-  renumber();
+  recompute_potentials();
+}
+
+void SpanningTree::recompute_potentials() {
+  y_[root()] = 0.0;
+  for (Node v = thread_[root()]; v != root(); v = thread_[v]) y_[v] = y_[parent_[v]] + (is_row(v) ? -cost_[v] : cost_[v]);
 }
 
 void SpanningTree::renumber() {
@@ -87,16 +89,15 @@ void SpanningTree::renumber() {
     if (k > 0) parent_[k] = now[parent_[k]];
   }
 
-  y_[0] = 0.0;
-  for (Node k = 1; k < nodes_; ++k) y_[k] = y_[parent_[k]] + (is_row(k) ? -cost_[k] : cost_[k]);
-  std::vector<double> sorted(y_);
+  recompute_potentials();
+  std::vector<double> sorted(y_.begin(), y_.begin() + nodes_);
   const auto middle = sorted.begin() + nodes_ / 2;
   std::nth_element(sorted.begin(), middle, sorted.end());
-  for (double& y : y_) y -= *middle;  // only differences matter, and small numbers keep more digits
+  for (Node k = 0; k < nodes_; ++k) y_[k] -= *middle;  // only differences matter, and small numbers keep more digits
 }
 
 std::vector<double> SpanningTree::potentials() const {
-  std::vector<double> potentials(y_.size());
+  std::vector<double> potentials(nodes_);
   for (Node v = 0; v < nodes_; ++v) potentials[v] = y_[place_[v]];
   return potentials;
 }

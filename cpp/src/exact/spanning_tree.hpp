@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "lists.hpp"
 #include "masses.hpp"
 #include "otfast/core/types.hpp"
 
@@ -29,19 +30,21 @@ struct TreeArc {
 /// their potentials, which is where the simplex spends its time, stays in the nearest cache.
 class SpanningTree {
  public:
-  SpanningTree(Node rows, Node cols);
+  /// Makes this the tree of rows + cols - 1 arcs that span the graph, and sets its potentials. Places are node numbers at first. Memory
+  /// is kept from one tree to the next.
+  void build(Node rows, Node cols, const std::vector<TreeArc>& arcs, Node root);
 
-  /// Builds the tree from rows + cols - 1 arcs that span it and sets their potentials.
-  void build(const std::vector<TreeArc>& arcs, Node root);
+  /// Recomputes the potentials from the arc costs, which removes the rounding that pivots accumulate.
+  void recompute_potentials();
 
-  /// Gives all nodes new places, in preorder, and recomputes the potentials from the arc costs, which removes the rounding that pivots
-  /// accumulate; their median becomes 0. Costs a few passes over the nodes.
+  /// Gives all nodes new places, in preorder, and recomputes the potentials; their median becomes 0. Costs a few passes over the nodes.
   void renumber();
 
   /// Where a node is now.
   Node place(Node node) const { return place_[node]; }
 
-  /// Potentials by place: c + y[tail] - y[head] is a reduced cost.
+  /// Potentials by place: c + y[tail] - y[head] is a reduced cost. `kPadding` more numbers can be read.
+  static constexpr Node kPadding = 8;
   const double* y() const { return y_.data(); }
 
   /// Lets the arc between two places, of cost `cost` and reduced cost `reduced` < 0, enter the basis, and the last blocking arc of its cycle
@@ -69,8 +72,8 @@ class SpanningTree {
   Node root() const { return place_[root_node_]; }
   void shift(Node first, Node last, Node count, double delta);
 
-  Node rows_;
-  Node nodes_;
+  Node rows_ = 0;
+  Node nodes_ = 0;
   Node root_node_ = 0;
   std::vector<Node> place_;           ///< by node
   std::vector<Node> node_;            ///< by place, as all below
@@ -84,6 +87,7 @@ class SpanningTree {
   std::vector<double> cost_;          ///< of the arc to the parent
   std::vector<double> y_;             ///< potentials: -f on rows, g on columns
   std::vector<Node> stem_;            ///< scratch: the path that turns around
+  Lists incident_;                    ///< scratch of `build`: arcs by node
 };
 
 }  // namespace otfast::exact

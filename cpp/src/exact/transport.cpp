@@ -8,6 +8,7 @@
 
 #include "clusters.hpp"
 #include "column_generation.hpp"
+#include "dense_simplex.hpp"
 #include "masses.hpp"
 #include "otfast/math/compensated_sum.hpp"
 #include "reduced_costs.hpp"
@@ -53,6 +54,10 @@ struct Reordered {
 
 template <class T>
 Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& options, Account& account, Monitor& monitor) {
+  if (cost.rows() * cost.cols() <= kDensePairs && options.start == Start::automatic) {
+    if (auto basis = dense_simplex(cost, masses, account, monitor)) return *std::move(basis);
+    account.pivots = 0;
+  }
   std::vector<double> f(options.f.begin(), options.f.end());
   const Settings settings{options.start, options.tolerance};
   if (!cost.block_bounds(cost.rows(), cost.cols())) return generate_columns(cost, masses.rows, masses.cols, f, settings, account, monitor);

@@ -36,6 +36,10 @@ struct Kernels {
   /// min over j < n of c[j] - g[j]; `*argmin` is the first j that attains it, 0 where nothing is below +inf.
   double (*min_reduced)(const T* c, const double* g, Index n, Index* argmin);
 
+  /// The same for a block of a table: min over i < rows, j < cols of table[i * stride + j] + y[i] - g[j]; `*place` is i * stride + j. The
+  /// rows of the table are padded with +inf, and g with any finite numbers, to whole vectors (`kOverread<double>`).
+  double (*min_reduced_rows)(const double* table, Index stride, const double* y, const double* g, Index rows, Index cols, Index* place);
+
   /// best[j] = min(best[j], c[j] - f).
   void (*lower_columns)(const T* c, double f, double* best, Index n);
 

@@ -74,29 +74,88 @@ inline double min_of_block(const T* c, const double* g, Index n) {
   return least;
 }
 
-/// Entries are searched in coarse blocks, and in fine ones where a coarse one has what is looked for.
-constexpr Index kCoarse = 256;
-constexpr Index kFine = 32;
+/// The least entries that the lanes of a few vectors have met, and where: enough chains to hide the latency of a minimum.
+struct Least {
+  static constexpr Index kChains = 4;
+  using Places = Vector<long long>;
+
+  Doubles value[kChains];
+  Places place[kChains];
+
+  Least() {
+    for (Index u = 0; u < kChains; ++u) {
+      value[u] = kInfinity - Doubles{};
+      place[u] = Places{};
+    }
+  }
+
+  void take(Index chain, Doubles values, Index at) {
+    place[chain] = values < value[chain] ? at - Places{} : place[chain];
+    value[chain] = lower(values, value[chain]);
+  }
+
+  /// c[j] - g[j] + y for j < n, known as place + j. Where `padded`, whole vectors can be read, with c = +inf behind the end.
+  template <bool padded, class T>
+  void scan(const T* c, const double* g, double y, Index n, Index place_of_first) {
+    Index j = 0;
+    for (; j + kChains * kDoubles <= n; j += kChains * kDoubles) {
+      for (Index u = 0; u < kChains; ++u) {
+        const Index at = j + u * kDoubles;
+        take(u, load_doubles(c + at) - load(g + at) + y, place_of_first + at);
+      }
+    }
+    Index chain = 0;
+    for (; j + kDoubles <= n; j += kDoubles) take(chain++, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
+    if (j >= n) return;
+    if constexpr (padded) {
+      take(chain, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
+    } else {
+      T rest[kDoubles];
+      double rest_g[kDoubles];
+      for (Index l = 0; l < kDoubles; ++l) {
+        rest[l] = j + l < n ? c[j + l] : static_cast<T>(kInfinity);
+        rest_g[l] = j + l < n ? g[j + l] : 0.0;
+      }
+      take(chain, load_doubles(rest) - load(rest_g) + y, place_of_first + j);
+    }
+  }
+
+  /// The least of all, and the first of its places; 0 if it is +inf.
+  double join(Index* first) const {
+    double least = kInfinity;
+    for (Index u = 0; u < kChains; ++u) {
+      for (Index lane = 0; lane < kDoubles; ++lane) least = lower(static_cast<double>(value[u][lane]), least);
+    }
+    *first = 0;
+    if (least == kInfinity) return least;
+    Index earliest = -1;
+    for (Index u = 0; u < kChains; ++u) {
+      for (Index lane = 0; lane < kDoubles; ++lane) {
+        const Index at = static_cast<Index>(place[u][lane]) + lane;
+        if (value[u][lane] == least && (earliest < 0 || at < earliest)) earliest = at;
+      }
+    }
+    *first = earliest;
+    return least;
+  }
+};
 
 template <class T>
 double min_reduced(const T* c, const double* g, Index n, Index* argmin) {
-  // The minimum first, remembering no more than the block it is in; then the place, in ever smaller blocks.
-  double least = kInfinity;
-  Index begin = 0;
-  for (Index j = 0; j < n; j += kCoarse) {
-    const double block = min_of_block(c + j, g + j, n - j < kCoarse ? n - j : kCoarse);
-    if (block < least) {
-      least = block;
-      begin = j;
-    }
-  }
-  *argmin = 0;
-  if (least == kInfinity) return least;
-  while (min_of_block(c + begin, g + begin, n - begin < kFine ? n - begin : kFine) != least) begin += kFine;
-  while (static_cast<double>(c[begin]) - g[begin] != least) ++begin;
-  *argmin = begin;
-  return least;
+  Least least;
+  least.scan<false>(c, g, 0.0, n, 0);
+  return least.join(argmin);
 }
+
+double min_reduced_rows(const double* table, Index stride, const double* y, const double* g, Index rows, Index cols, Index* place) {
+  Least least;
+  for (Index i = 0; i < rows; ++i) least.scan<true>(table + i * stride, g, y[i], cols, i * stride);
+  return least.join(place);
+}
+
+/// Entries are searched in coarse blocks, and in fine ones where a coarse one has what is looked for.
+constexpr Index kCoarse = 256;
+constexpr Index kFine = 32;
 
 template <class T>
 void lower_columns(const T* __restrict c, double f, double* __restrict best, Index n) {
@@ -333,6 +392,7 @@ void norm(const T* x, Coordinates<T> y, double p, Index n, T* out) {
 template <class T>
 constexpr Kernels<T> kTable{
     .min_reduced = min_reduced<T>,
+    .min_reduced_rows = min_reduced_rows,
     .lower_columns = lower_columns<T>,
     .find_below = find_below<T>,
     .summarize = summarize<T>,

@@ -1,0 +1,241 @@
+#include "dense_simplex.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "../isa/kernels.hpp"
+#include "network_simplex.hpp"
+#include "pieces.hpp"
+
+namespace otfast::exact {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Reduced costs are clipped at this multiple of a row's typical regret (see column_generation.cpp on clipping).
+constexpr double kClip = 4096.0;
+
+/// Entries to price before the best one enters.
+constexpr Index kBlock = 512;
+
+template <class T>
+class DenseSimplex {
+ public:
+  std::optional<Basis> solve(const Cost<T>& cost, const Masses& masses, Account& account, Monitor& monitor) {
+    select(rows_, row_mass_, masses.rows);
+    select(cols_, col_mass_, masses.cols);
+    n_ = static_cast<Index>(rows_.size());
+    m_ = static_cast<Index>(cols_.size());
+    tabulate(cost);
+    if (!reduce()) return std::nullopt;
+    grow_forest();
+    link_forest();
+    tree_.build(static_cast<Node>(n_), static_cast<Node>(m_), forest_, static_cast<Node>(n_));
+
+    Basis basis;
+    basis.status = run(account, monitor);
+    if (basis.status != Status::optimal) return std::nullopt;
+    basis.potentials = potentials(cost);
+    for (TreeArc arc : tree_.arcs()) {
+      if (arc.flow == 0) continue;
+      if (arc.cost >= clip_) return std::nullopt;
+      basis.plan.push_back({rows_[arc.tail], cols_[arc.head - static_cast<Node>(n_)], arc.flow, arc.cost});
+    }
+    return basis;
+  }
+
+ private:
+  double* row(Index i) { return table_.data() + i * stride_; }
+
+  static void select(std::vector<Node>& points, std::vector<Mass>& left, const std::vector<Mass>& mass) {
+    points.clear();
+    left.clear();
+    for (Node i = 0; i < static_cast<Node>(mass.size()); ++i) {
+      if (mass[i] == 0) continue;
+      points.push_back(i);
+      left.push_back(mass[i]);
+    }
+  }
+
+  void tabulate(const Cost<T>& cost) {
+    stride_ = (m_ + isa::kOverread<double> - 1) / isa::kOverread<double> * isa::kOverread<double>;
+    table_.resize(n_ * stride_);
+    buffer_.resize(cost.cols());
+    for (Index i = 0; i < n_; ++i) {
+      const T* entries = cost.row(rows_[i], 0, cost.cols(), buffer_.data());
+      double* to = row(i);
+      if (m_ == cost.cols()) {
+        for (Index j = 0; j < m_; ++j) to[j] = static_cast<double>(entries[j]);
+      } else {
+        for (Index j = 0; j < m_; ++j) to[j] = static_cast<double>(entries[cols_[j]]);
+      }
+      std::fill(to + m_, to + stride_, kInfinity);
+    }
+  }
+
+  /// Subtracts feasible potentials, and clips. False if there are forbidden pairs.
+  bool reduce() {
+    open_.assign(m_, 0.0);
+    f_.resize(n_);
+    g_.assign(m_, kInfinity);
+    Index argmin = 0;
+    for (Index i = 0; i < n_; ++i) {
+      f_[i] = kernels_.min_reduced(row(i), open_.data(), m_, &argmin);
+      if (f_[i] == kInfinity) return false;  // before infinities meet
+      kernels_.lower_columns(row(i), f_[i], g_.data(), m_);
+    }
+    if (*std::max_element(g_.begin(), g_.end()) == kInfinity) return false;
+
+    regret_.resize(n_);
+    double largest = 0.0;
+    for (Index i = 0; i < n_; ++i) {
+      double* c = row(i);
+      for (Index j = 0; j < m_; ++j) {
+        c[j] = c[j] - f_[i] - g_[j];
+        largest = std::max(largest, c[j]);
+      }
+      kernels_.min_reduced(c, open_.data(), m_, &argmin);
+      open_[argmin] = -kInfinity;
+      Index second = 0;
+      regret_[i] = kernels_.min_reduced(c, open_.data(), m_, &second) - c[argmin];
+      open_[argmin] = 0.0;
+    }
+    order_.resize(n_);
+    std::iota(order_.begin(), order_.end(), Node{0});
+    std::sort(order_.begin(), order_.end(), [&](Node p, Node q) { return regret_[p] > regret_[q]; });
+    if (largest == kInfinity) return false;
+    const double typical = regret_[order_[n_ / 2]];
+    clip_ = kInfinity;
+    if (typical > 0.0 && largest > kClip * typical) {
+      clip_ = kClip * typical;
+      for (Index i = 0; i < n_; ++i) {
+        for (Index j = 0; j < m_; ++j) row(i)[j] = std::min(row(i)[j], clip_);
+      }
+    }
+    return true;
+  }
+
+  /// Rows in the order of what they lose without their best column (Vogel), each along the best columns that have room.
+  void grow_forest() {
+    forest_.clear();
+    for (const Node i : order_) {
+      while (row_mass_[i] > 0) {
+        Index j = 0;
+        kernels_.min_reduced(row(i), open_.data(), m_, &j);
+        const Mass amount = std::min(row_mass_[i], col_mass_[j]);
+        row_mass_[i] -= amount;
+        col_mass_[j] -= amount;
+        if (col_mass_[j] == 0) open_[j] = -kInfinity;
+        forest_.push_back({i, static_cast<Node>(n_ + j), amount, row(i)[j]});
+      }
+    }
+  }
+
+  /// Hangs every tree of the forest on the one of the first column, by an arc without flow from a row of its own to the best column that is
+  /// hung already: the result is strongly feasible.
+  void link_forest() {
+    const auto nodes = static_cast<Node>(n_ + m_);
+    if (static_cast<Node>(forest_.size()) == nodes - 1) return;
+    Pieces pieces(nodes);
+    for (const TreeArc& arc : forest_) pieces.join(arc.tail, arc.head);
+    const auto root = static_cast<Node>(n_);
+    std::vector<char> hung(nodes, 0);
+    const auto open_columns_of = [&](Node piece) {
+      hung[piece] = 1;
+      for (Index j = 0; j < m_; ++j) {
+        if (pieces.find(static_cast<Node>(n_ + j)) == piece) open_[j] = 0.0;
+      }
+    };
+    std::fill(open_.begin(), open_.end(), -kInfinity);
+    open_columns_of(pieces.find(root));
+    for (Index i = 0; i < n_; ++i) {
+      const Node piece = pieces.find(static_cast<Node>(i));
+      if (hung[piece]) continue;
+      Index j = 0;
+      kernels_.min_reduced(row(i), open_.data(), m_, &j);
+      forest_.push_back({static_cast<Node>(i), static_cast<Node>(n_ + j), 0, row(i)[j]});
+      open_columns_of(piece);
+    }
+  }
+
+  Status run(Account& account, Monitor& monitor) {
+    const double* y = tree_.y();
+    const double* y_cols = y + n_;
+    const Index rows_at_a_time = std::max<Index>(1, kBlock / m_);
+    bool fresh = true;  // potentials without the rounding of pivots
+    for (Index next = 0, quiet = 0;;) {
+      const Index count = std::min(rows_at_a_time, n_ - next);
+      Index place = 0;
+      const double best = kernels_.min_reduced_rows(row(next), stride_, y + next, y_cols, count, m_, &place);
+      const Index tail = next + place / stride_, head = place % stride_;
+      const bool found = best < -reduced_cost_noise(row(tail)[head], y[tail], y_cols[head]);
+      next = next + count == n_ ? 0 : next + count;
+      if (!found) {
+        quiet += count;
+        if (quiet < n_) continue;
+        if (fresh) return Status::optimal;
+        tree_.recompute_potentials();
+        fresh = true;
+        quiet = 0;
+        continue;
+      }
+      if (account.pivots >= account.most_pivots) return Status::iteration_limit;
+      quiet = 0;
+      fresh = false;
+      tree_.pivot(static_cast<Node>(tail), static_cast<Node>(n_ + head), row(tail)[head], best);
+      ++account.pivots;
+      if ((account.pivots & 63) == 0) {
+        monitor.poll();
+        if (monitor.stopped()) return Status::stopped;
+      }
+    }
+  }
+
+  /// g from the tree, and f as its transform: feasible to the last digit.
+  Potentials potentials(const Cost<T>& cost) {
+    Potentials potentials{std::vector<double>(cost.rows(), -kInfinity), std::vector<double>(cost.cols(), -kInfinity)};
+    for (Index j = 0; j < m_; ++j) potentials.g[cols_[j]] = g_[j] + tree_.y()[n_ + j];
+    Index argmin = 0;
+    for (Index i = 0; i < n_; ++i) {
+      const T* entries = cost.row(rows_[i], 0, cost.cols(), buffer_.data());
+      potentials.f[rows_[i]] = isa::kernels<T>().min_reduced(entries, potentials.g.data(), cost.cols(), &argmin);
+    }
+    return potentials;
+  }
+
+  const isa::Kernels<double>& kernels_ = isa::kernels<double>();
+  Index n_ = 0;
+  Index m_ = 0;
+  Index stride_ = 0;             ///< of the rows of the table: m, padded for the kernels
+  std::vector<Node> rows_;       ///< points of positive mass
+  std::vector<Node> cols_;
+  std::vector<Mass> row_mass_;   ///< not sent yet
+  std::vector<Mass> col_mass_;
+  std::vector<T> buffer_;
+  std::vector<double> table_;    ///< n x m reduced costs, clipped; +inf in the padding
+  std::vector<double> f_;        ///< subtracted from it
+  std::vector<double> g_;
+  std::vector<double> open_;     ///< 0 for columns that may be chosen, -inf for others
+  std::vector<double> regret_;
+  std::vector<Node> order_;      ///< rows by regret
+  std::vector<TreeArc> forest_;
+  SpanningTree tree_;
+  double clip_ = kInfinity;
+};
+
+}  // namespace
+
+template <class T>
+std::optional<Basis> dense_simplex(const Cost<T>& cost, const Masses& masses, Account& account, Monitor& monitor) {
+  // Kept between calls: allocating would take as long as solving a problem of ten points.
+  static thread_local DenseSimplex<T> solver;
+  return solver.solve(cost, masses, account, monitor);
+}
+
+template std::optional<Basis> dense_simplex(const Cost<float>&, const Masses&, Account&, Monitor&);
+template std::optional<Basis> dense_simplex(const Cost<double>&, const Masses&, Account&, Monitor&);
+
+}  // namespace otfast::exact

@@ -1,0 +1,174 @@
+"""Pictures of transport plans, on matplotlib axes.
+
+Every function draws on the axes it is given, or on the current ones, and returns them. It needs the extra `plot`:
+``python -m pip install 'otfast[plot]'``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from otfast._extras import import_extra
+from otfast._validation import as_points
+from otfast.result import Transport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["map", "plan"]
+
+#: Colours of the first and of the second measure.
+FIRST = "#1f6f8b"
+SECOND = "#e07a3f"
+
+#: Plans are drawn with at most this many cells along a side: more than a screen tells apart.
+_MOST_CELLS = 512
+
+#: Area of the largest mark, in points squared.
+_LARGEST_MARK = 120.0
+
+
+def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r") -> Axes:
+    """Draw a plan as a heat map, with its marginals along the sides.
+
+    Parameters
+    ----------
+    transport : Transport
+        What a solver returned. Rows and columns are drawn in their order, so points on a line should be sorted.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; the current axes by default.
+    cmap : str, default "magma_r"
+        Colour map of the masses.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes of the heat map; those of the marginals are its ``child_axes``.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing; the message says how to install it.
+
+    Notes
+    -----
+    A large plan is summed over cells as it is read, and never made dense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import otfast as otf
+    >>> from otfast import plot
+    >>> x = np.linspace(0, 1, 50)
+    >>> ax = plot.plan(otf.emd_1d(x, x**2))  # doctest: +SKIP
+    """
+    ax = _axes(ax)
+    n, m = transport.shape
+    sparse = transport.sparse_plan
+    rows, cols = sparse.coords
+    shape = (min(n, _MOST_CELLS), min(m, _MOST_CELLS))
+    cells, _, _ = np.histogram2d(rows, cols, shape, [(0, n), (0, m)], weights=sparse.data)
+    ax.imshow(
+        np.where(cells > 0.0, cells, np.nan),
+        cmap=cmap,
+        vmin=0.0,
+        extent=(-0.5, m - 0.5, n - 0.5, -0.5),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    ax.set_xlabel("columns")
+    ax.set_ylabel("rows")
+    above = ax.inset_axes((0.0, 1.03, 1.0, 0.18), sharex=ax)
+    above.fill_between(np.arange(m), transport.b, step="mid", color=SECOND)
+    above.set_ylim(bottom=0.0)
+    beside = ax.inset_axes((1.03, 0.0, 0.18, 1.0), sharey=ax)
+    beside.fill_betweenx(np.arange(n), transport.a, step="mid", color=FIRST)
+    beside.set_xlim(left=0.0)
+    for marginal in (above, beside):
+        marginal.set_axis_off()
+    return ax
+
+
+def map(
+    transport: Transport,
+    x: ArrayLike,
+    y: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    color_x: Any = FIRST,
+    color_y: Any = SECOND,
+    segment_color: Any = "0.35",
+    most_segments: int = 4000,
+) -> Axes:
+    """Draw two clouds in the plane and where the mass goes between them.
+
+    Marks have areas proportional to weights; the opacity of a segment grows with its mass.
+
+    Parameters
+    ----------
+    transport : Transport
+        A plan between the clouds.
+    x, y : array_like, shapes (n, 2) and (m, 2)
+        Points of the rows and of the columns.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; the current axes by default.
+    color_x, color_y : color or list of colors
+        Colours of the points.
+    segment_color : color, default "0.35"
+        Colour of the segments.
+    most_segments : int, default 4000
+        Only so many segments, of the largest masses, are drawn.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the points are not in the plane or do not fit the plan.
+    ImportError
+        If matplotlib is missing; the message says how to install it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import otfast as otf
+    >>> from otfast import plot
+    >>> x, y = np.random.default_rng(0).random((2, 40, 2))
+    >>> ax = plot.map(otf.emd(None, None, otf.PointCloud(x, y)), x, y)  # doctest: +SKIP
+    """
+    n, m = transport.shape
+    points_x, points_y = _in_plane("x", x, n), _in_plane("y", y, m)
+    collections = import_extra("matplotlib.collections", "plot")
+    colors = import_extra("matplotlib.colors", "plot")
+    ax = _axes(ax)
+    sparse = transport.sparse_plan
+    rows, cols = sparse.coords
+    heaviest = np.argsort(-sparse.data, kind="stable")[:most_segments]
+    rows, cols, mass = rows[heaviest], cols[heaviest], sparse.data[heaviest]
+    if mass.size:
+        shades = np.tile(colors.to_rgba(segment_color), (mass.size, 1))
+        shades[:, 3] = 0.15 + 0.65 * mass / mass.max()
+        segments = np.stack([points_x[rows], points_y[cols]], axis=1)
+        ax.add_collection(collections.LineCollection(segments, colors=shades, linewidths=0.8, zorder=1))
+    for points, weights, color in ((points_x, transport.a, color_x), (points_y, transport.b, color_y)):
+        areas = _LARGEST_MARK * weights / weights.max() / max(1.0, np.sqrt(len(points) / 25.0))
+        ax.scatter(*points.T, s=areas, c=color, linewidths=0.0, zorder=2)
+    ax.set_aspect("equal")
+    ax.autoscale_view()
+    return ax
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return import_extra("matplotlib.pyplot", "plot").gca() if ax is None else ax
+
+
+def _in_plane(name: str, value: ArrayLike, size: int) -> NDArray[Any]:
+    points = as_points(name, value)
+    if points.shape != (size, 2):
+        raise ValueError(f"{name} must have shape ({size}, 2), but its shape is {points.shape}")
+    return points
