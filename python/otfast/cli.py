@@ -48,7 +48,11 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="solve problems on real images and draw what comes out")
     demo.add_argument(
-        "--out", type=Path, default=Path("otfast-demo"), metavar="FOLDER", help="where pictures go (%(default)s)"
+        "--out",
+        type=Path,
+        default=Path("otfast-demo"),
+        metavar="FOLDER",
+        help="where pictures go (%(default)s)",
     )
     demo.add_argument("--quick", action="store_true", help="smaller inputs, a few seconds")
     demo.set_defaults(run=_demo)

@@ -7,6 +7,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ __all__ = ["TOLERANCE", "pot_emd", "pot_is_installed", "run", "scipy_assignment"
 #: Values of the same problem, and the certificate of a right answer, agree to this relative accuracy.
 TOLERANCE = 1e-9
 
-_Array = NDArray[np.float64]
+_Array = NDArray[np.floating[Any]]
 
 
 def pot_is_installed() -> bool:
@@ -84,11 +85,11 @@ def _compare(problems: dict[str, TransportProblem]) -> bool:
     all_right = True
     for name, problem in problems.items():
         C = problem.C.dense()
-        solvers: dict[str, Callable[[], Any]] = {"otfast": lambda p=problem, C=C: otf.emd(p.a, p.b, C)}
+        solvers: dict[str, Callable[[], Any]] = {"otfast": partial(otf.emd, problem.a, problem.b, C)}
         if pot_is_installed():
-            solvers["POT"] = lambda p=problem, C=C: pot_emd(p, C)
+            solvers["POT"] = partial(pot_emd, problem, C)
         if problem.is_assignment:
-            solvers["SciPy"] = lambda p=problem, C=C: scipy_assignment(p, C)
+            solvers["SciPy"] = partial(scipy_assignment, problem, C)
         seconds, answers = _clock(solvers)
         result = answers.pop("otfast")
         certificate = violation(result, problem.a, problem.b, otf.DenseCost(C))

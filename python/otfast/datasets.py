@@ -46,7 +46,9 @@ class TransportProblem:
     @property
     def is_assignment(self) -> bool:
         """Whether the weights are uniform and the matrix is square."""
-        return self.a.size == self.b.size and bool((self.a == self.a[0]).all() and (self.b == self.b[0]).all())
+        return self.a.size == self.b.size and bool(
+            (self.a == self.a[0]).all() and (self.b == self.b[0]).all()
+        )
 
 
 def uniform_points(
@@ -116,9 +118,7 @@ def smooth_images(size: int, *, rng: _Seed = 0) -> TransportProblem:
     return TransportProblem(_smooth_image(size, rng), _smooth_image(size, rng), Grid(axis, axis))
 
 
-def random_costs(
-    n: int, m: int | None = None, *, weighted: bool = False, rng: _Seed = 0
-) -> TransportProblem:
+def random_costs(n: int, m: int | None = None, *, weighted: bool = False, rng: _Seed = 0) -> TransportProblem:
     """Draw a matrix of independent uniform costs: a problem without any geometry.
 
     Parameters
@@ -200,10 +200,12 @@ def photographs() -> dict[str, NDArray[np.float64]]:
     ImportError
         If scikit-learn or Pillow is missing; the message says how to install them.
     """
-    sklearn_datasets = import_extra("sklearn.datasets", "demo")
+    load: Any = import_extra("sklearn.datasets", "demo").load_sample_image
     import_extra("PIL", "demo")
-    names = ("china", "flower")
-    return {name: sklearn_datasets.load_sample_image(f"{name}.jpg") / 255.0 for name in names}
+    images: dict[str, NDArray[np.float64]] = {
+        name: load(f"{name}.jpg") / 255.0 for name in ("china", "flower")
+    }
+    return images
 
 
 class Digits(NamedTuple):
@@ -227,7 +229,7 @@ def digits() -> Digits:
     ImportError
         If scikit-learn is missing; the message says how to install it.
     """
-    loaded: Any = import_extra("sklearn.datasets", "demo").load_digits()
+    loaded = import_extra("sklearn.datasets", "demo").load_digits()
     return Digits(loaded.images, loaded.target)
 
 
@@ -241,4 +243,5 @@ def _smooth_image(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     damping = np.exp(-(frequency[:, None] ** 2 + frequency**2) / 18.0)
     noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * damping).real
     image = np.exp(1.5 * noise / noise.std()).ravel()
-    return image / image.sum()
+    weights: NDArray[np.float64] = image / image.sum()
+    return weights

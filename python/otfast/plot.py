@@ -1,7 +1,7 @@
 """Pictures of transport plans, on matplotlib axes.
 
-Every function draws on the axes it is given, or on the current ones, and returns them. It needs the extra `plot`:
-``python -m pip install 'otfast[plot]'``.
+Every function draws on the axes it is given, or on the current ones, and returns them. It needs the extra
+`plot`: ``python -m pip install 'otfast[plot]'``.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ SECOND = "#e07a3f"
 #: Plans are drawn with at most this many cells along a side: more than a screen tells apart.
 _MOST_CELLS = 512
 
-#: Area of the largest mark, in points squared.
-_LARGEST_MARK = 120.0
+#: Area in points squared of the largest mark of a cloud of at most so many points; larger clouds have smaller
+#: ones.
+_LARGEST_MARK = 60.0
+_SMALL_CLOUD = 100
 
 
 def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r") -> Axes:
@@ -37,7 +39,7 @@ def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r")
     Parameters
     ----------
     transport : Transport
-        What a solver returned. Rows and columns are drawn in their order, so points on a line should be sorted.
+        What a solver returned. Rows and columns are drawn in their order: points on a line should be sorted.
     ax : matplotlib.axes.Axes, optional
         Where to draw; the current axes by default.
     cmap : str, default "magma_r"
@@ -101,6 +103,7 @@ def map(
     color_x: Any = FIRST,
     color_y: Any = SECOND,
     segment_color: Any = "0.35",
+    size: float | None = None,
     most_segments: int = 4000,
 ) -> Axes:
     """Draw two clouds in the plane and where the mass goes between them.
@@ -119,6 +122,9 @@ def map(
         Colours of the points.
     segment_color : color, default "0.35"
         Colour of the segments.
+    size : float, optional
+        Area of the mark of the largest weight, in points squared; by default the smaller, the more points
+        there are.
     most_segments : int, default 4000
         Only so many segments, of the largest masses, are drawn.
 
@@ -152,12 +158,14 @@ def map(
     rows, cols, mass = rows[heaviest], cols[heaviest], sparse.data[heaviest]
     if mass.size:
         shades = np.tile(colors.to_rgba(segment_color), (mass.size, 1))
-        shades[:, 3] = 0.15 + 0.65 * mass / mass.max()
+        shades[:, 3] = 0.8 * np.sqrt(mass / mass.max())
         segments = np.stack([points_x[rows], points_y[cols]], axis=1)
         ax.add_collection(collections.LineCollection(segments, colors=shades, linewidths=0.8, zorder=1))
     for points, weights, color in ((points_x, transport.a, color_x), (points_y, transport.b, color_y)):
-        areas = _LARGEST_MARK * weights / weights.max() / max(1.0, np.sqrt(len(points) / 25.0))
-        ax.scatter(*points.T, s=areas, c=color, linewidths=0.0, zorder=2)
+        largest = _LARGEST_MARK * min(1.0, _SMALL_CLOUD / len(points)) if size is None else size
+        ax.scatter(
+            points[:, 0], points[:, 1], s=largest * weights / weights.max(), c=color, linewidths=0.0, zorder=2
+        )
     ax.set_aspect("equal")
     ax.autoscale_view()
     return ax

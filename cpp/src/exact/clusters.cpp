@@ -1,6 +1,7 @@
 #include "clusters.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace otfast::exact {
@@ -72,6 +73,15 @@ struct Bisection {
   }
 };
 
+double distance(const std::vector<float>& features, Index dim, Node i, Node j) {
+  double sum = 0.0;
+  for (Index k = 0; k < dim; ++k) {
+    const double d = features[i * dim + k] - features[j * dim + k];
+    sum += d * d;
+  }
+  return std::sqrt(sum);
+}
+
 }  // namespace
 
 Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<Mass>& mass, Index cell_size) {
@@ -82,6 +92,16 @@ Clusters bisect(const std::vector<float>& features, Index dim, const std::vector
   work.result.start.push_back(0);
   if (!work.result.order.empty()) work.split(0, static_cast<Index>(work.result.order.size()));
   return work.result;
+}
+
+double cell_size_ratio(const std::vector<float>& features, Index dim, const Clusters& cells) {
+  const std::size_t count = cells.representative.size();
+  double within = 0.0, across = 0.0;
+  for (std::size_t c = 0; c < count; ++c) {
+    within += distance(features, dim, cells.order[cells.start[c]], cells.order[cells.start[c + 1] - 1]);
+    across += distance(features, dim, cells.representative[c], cells.representative[(c + count / 2) % count]);
+  }
+  return count == cells.order.size() || across == 0.0 ? 1.0 : within / across;
 }
 
 }  // namespace otfast::exact

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clusters.hpp"
+#include "dense_simplex.hpp"
 #include "forbidden_pairs.hpp"
 #include "initial_tree.hpp"
 #include "lists.hpp"
@@ -22,8 +23,11 @@ constexpr Index kAllPairs = 64 * 64;
 /// Cells of the next coarser level hold about this many points of the larger side.
 constexpr Index kCell = 4;
 
+/// Cells this much smaller than the whole have something to tell.
+constexpr double kTightCells = 0.2;
+
 /// Candidate arcs at the start: about this many for each point of the larger side, and of a row never more than the cap.
-constexpr Index kCandidates = 12;
+constexpr Index kCandidates = 16;
 constexpr Index kMostCandidates = 48;
 
 /// Rounds in which what the greedy leaves over gets candidates of its own.
@@ -36,7 +40,7 @@ constexpr double kClip = 16.0;
 
 /// Pricing lists all pairs with reduced cost below this part of the threshold of the first candidates. An unlisted pair cannot be
 /// violated before f + g has risen by as much, so that the last passes often need not be made.
-constexpr double kSlack = 0.25;
+constexpr double kSlack = 0.5;
 constexpr Index kMostPriced = 24;
 
 /// What is meant for each point of the larger side, for each row.
@@ -55,7 +59,9 @@ class Level {
     // The smaller side is left alone until the larger one has come down to it.
     const auto cells = [&](bool of_rows, Index points, const std::vector<Mass>& mass) {
       const auto features = cost.features(of_rows);
-      return bisect(features.values, features.dim, mass, std::max<Index>(1, kCell * points / larger));
+      auto cells = bisect(features.values, features.dim, mass, std::max<Index>(1, kCell * points / larger));
+      cell_size_ratio_ = std::min(cell_size_ratio_, cell_size_ratio(features.values, features.dim, cells));
+      return cells;
     };
     row_cells_ = cells(true, cost.rows(), rows);
     col_cells_ = cells(false, cost.cols(), cols);
@@ -113,14 +119,13 @@ class Level {
     if (!f.empty()) {
       for (const Node i : row_cells_.order) base_.f[i] = f[i];
       passes_.transform_cols(base_.f, base_.g);
-    } else if (small() || start == Start::cold) {
+    } else if (small() || start == Start::cold || (start == Start::automatic && cell_size_ratio_ > kTightCells)) {
       passes_.transform_rows(base_.g, base_.f);
       passes_.transform_cols(base_.f, base_.g);
     } else {
       // Each column takes the best offer of the representatives of the cells of rows.
       const auto coarse = cost_.restrict(view(row_cells_.representative), view(col_cells_.representative));
-      const std::vector<double> of_cells =
-          Level<T>(*coarse, row_cells_.mass, col_cells_.mass, account_, monitor_).solve({}, {}, false).potentials.f;
+      const std::vector<double> of_cells = solve_coarse(*coarse).potentials.f;
       std::vector<double> offers(cost_.rows(), -kInfinity);
       for (std::size_t k = 0; k < of_cells.size(); ++k) offers[row_cells_.representative[k]] = of_cells[k];
       passes_.transform_cols(offers, base_.g);
@@ -129,6 +134,13 @@ class Level {
     for (double& g : base_.g) {
       if (g == kInfinity) g = 0.0;
     }
+  }
+
+  Basis solve_coarse(const Cost<T>& coarse) {
+    if (coarse.rows() * coarse.cols() <= kDensePairs) {
+      if (auto basis = dense_simplex(coarse, {row_cells_.mass, col_cells_.mass, account_.unit}, account_, monitor_)) return *std::move(basis);
+    }
+    return Level<T>(coarse, row_cells_.mass, col_cells_.mass, account_, monitor_).solve({}, {}, false);
   }
 
   void list(Node tail, Node head, double entry) {
@@ -312,6 +324,7 @@ class Level {
   Monitor& monitor_;
   Clusters row_cells_;
   Clusters col_cells_;
+  double cell_size_ratio_ = 1.0;
   Node nodes_ = 0;
   std::vector<Node> row_node_;   ///< by row; -1 without mass
   std::vector<Node> col_node_;   ///< by column

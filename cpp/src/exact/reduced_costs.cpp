@@ -25,7 +25,7 @@ constexpr Index kStreamed = 1 << 14;
 constexpr Index kGrain = 1 << 19;
 
 /// Entries that `scale` looks at.
-constexpr Index kSample = 1 << 15;
+constexpr Index kSample = 1 << 13;
 
 std::vector<double> block_maxima(const std::vector<double>& values, Index block) {
   const auto size = static_cast<Index>(values.size());
@@ -237,7 +237,7 @@ typename ReducedCosts<T>::Scale ReducedCosts<T>::scale(const std::vector<double>
                                                       Index per_row) const {
   const auto& kernels = isa::kernels<T>();
   const Index rows = cost_.rows(), cols = cost_.cols();
-  const Index sampled = std::min(rows, std::max<Index>(16, kSample / cols));
+  const Index sampled = std::min(rows, std::max<Index>(8, kSample / cols));
   std::vector<double> values;
   std::vector<T> buffer(cols);
   Index used = 0;

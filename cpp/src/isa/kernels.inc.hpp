@@ -7,6 +7,10 @@
 
 #include "isa/kernels.hpp"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace otfast::isa {
 namespace {
 
@@ -53,30 +57,21 @@ inline V lower(V a, V b) {
 
 // --- Rows of any cost.
 
-/// min over j < n of c[j] - g[j].
-template <class T>
-inline double min_of_block(const T* c, const double* g, Index n) {
-  constexpr Index kChains = 4;  // enough to hide the latency of a minimum
-  Doubles best[kChains];
-  for (Index u = 0; u < kChains; ++u) best[u] = kInfinity - Doubles{};
-  Index j = 0;
-  for (; j + kChains * kDoubles <= n; j += kChains * kDoubles) {
-    for (Index u = 0; u < kChains; ++u) {
-      const Index at = j + u * kDoubles;
-      best[u] = lower(load_doubles(c + at) - load(g + at), best[u]);
-    }
+/// The least lane, by halves.
+template <class Number, class V>
+inline Number least_lane(V v) {
+  Number lanes[kDoubles];
+  __builtin_memcpy(lanes, &v, sizeof v);
+  for (Index half = kDoubles / 2; half > 0; half /= 2) {
+    for (Index lane = 0; lane < half; ++lane) lanes[lane] = lower(lanes[lane + half], lanes[lane]);
   }
-  for (; j + kDoubles <= n; j += kDoubles) best[0] = lower(load_doubles(c + j) - load(g + j), best[0]);
-  double least = kInfinity;
-  for (; j < n; ++j) least = lower(static_cast<double>(c[j]) - g[j], least);
-  const Doubles joined = lower(lower(best[0], best[1]), lower(best[2], best[3]));
-  for (Index lane = 0; lane < kDoubles; ++lane) least = lower(static_cast<double>(joined[lane]), least);
-  return least;
+  return lanes[0];
 }
 
 /// The least entries that the lanes of a few vectors have met, and where: enough chains to hide the latency of a minimum.
 struct Least {
   static constexpr Index kChains = 4;
+  static constexpr long long kNowhere = 1LL << 62;
   using Places = Vector<long long>;
 
   Doubles value[kChains];
@@ -104,38 +99,26 @@ struct Least {
         take(u, load_doubles(c + at) - load(g + at) + y, place_of_first + at);
       }
     }
-    Index chain = 0;
-    for (; j + kDoubles <= n; j += kDoubles) take(chain++, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
-    if (j >= n) return;
-    if constexpr (padded) {
-      take(chain, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
-    } else {
+    for (; j + (padded ? 1 : kDoubles) <= n; j += kDoubles) take(0, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
+    if constexpr (!padded) {
+      if (j >= n) return;
       T rest[kDoubles];
       double rest_g[kDoubles];
       for (Index l = 0; l < kDoubles; ++l) {
         rest[l] = j + l < n ? c[j + l] : static_cast<T>(kInfinity);
         rest_g[l] = j + l < n ? g[j + l] : 0.0;
       }
-      take(chain, load_doubles(rest) - load(rest_g) + y, place_of_first + j);
+      take(0, load_doubles(rest) - load(rest_g) + y, place_of_first + j);
     }
   }
 
   /// The least of all, and the first of its places; 0 if it is +inf.
   double join(Index* first) const {
-    double least = kInfinity;
-    for (Index u = 0; u < kChains; ++u) {
-      for (Index lane = 0; lane < kDoubles; ++lane) least = lower(static_cast<double>(value[u][lane]), least);
-    }
-    *first = 0;
-    if (least == kInfinity) return least;
-    Index earliest = -1;
-    for (Index u = 0; u < kChains; ++u) {
-      for (Index lane = 0; lane < kDoubles; ++lane) {
-        const Index at = static_cast<Index>(place[u][lane]) + lane;
-        if (value[u][lane] == least && (earliest < 0 || at < earliest)) earliest = at;
-      }
-    }
-    *first = earliest;
+    const double least = least_lane<double>(lower(lower(value[0], value[1]), lower(value[2], value[3])));
+    Places earliest = kNowhere - Places{};
+    for (Index u = 0; u < kChains; ++u) earliest = lower(value[u] == least ? place[u] : kNowhere - Places{}, earliest);
+    for (Index lane = 0; lane < kDoubles; ++lane) earliest[lane] += lane;
+    *first = least < kInfinity ? least_lane<long long>(earliest) : 0;
     return least;
   }
 };
@@ -153,31 +136,42 @@ double min_reduced_rows(const double* table, Index stride, const double* y, cons
   return least.join(place);
 }
 
-/// Entries are searched in coarse blocks, and in fine ones where a coarse one has what is looked for.
-constexpr Index kCoarse = 256;
-constexpr Index kFine = 32;
-
 template <class T>
 void lower_columns(const T* __restrict c, double f, double* __restrict best, Index n) {
 #pragma omp simd
   for (Index j = 0; j < n; ++j) best[j] = lower(static_cast<double>(c[j]) - f, best[j]);
 }
 
+/// Bit `lane` says whether that lane is below the threshold.
+inline unsigned lanes_below(Doubles v, double threshold) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_pd_mask(v, _mm512_set1_pd(threshold), _CMP_LT_OQ);
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(v, _mm256_set1_pd(threshold), _CMP_LT_OQ)));
+#elif defined(__SSE2__)
+  return static_cast<unsigned>(_mm_movemask_pd(_mm_cmplt_pd(v, _mm_set1_pd(threshold))));
+#else
+  unsigned bits = 0;
+  for (Index lane = 0; lane < kDoubles; ++lane) bits |= static_cast<unsigned>(v[lane] < threshold) << lane;
+  return bits;
+#endif
+}
+
 template <class T>
 Index find_below(const T* c, const double* g, Index n, double threshold, Node* out) {
-  // Nearly all blocks have nothing below: find that out from their minimum, coarse blocks first.
+  constexpr Index kVectors = 4;  // to a test: most have nothing below
   Index found = 0;
-  for (Index coarse = 0; coarse < n; coarse += kCoarse) {
-    const Index coarse_end = n - coarse < kCoarse ? n : coarse + kCoarse;
-    if (!(min_of_block(c + coarse, g + coarse, coarse_end - coarse) < threshold)) continue;
-    for (Index fine = coarse; fine < coarse_end; fine += kFine) {
-      const Index fine_end = coarse_end - fine < kFine ? coarse_end : fine + kFine;
-      if (!(min_of_block(c + fine, g + fine, fine_end - fine) < threshold)) continue;
-      for (Index j = fine; j < fine_end; ++j) {
-        out[found] = static_cast<Node>(j);
-        found += static_cast<double>(c[j]) - g[j] < threshold;
-      }
+  Index j = 0;
+  for (; j + kVectors * kDoubles <= n; j += kVectors * kDoubles) {
+    unsigned bits = 0;
+    for (Index u = 0; u < kVectors; ++u) {
+      const Index at = j + u * kDoubles;
+      bits |= lanes_below(load_doubles(c + at) - load(g + at), threshold) << (u * kDoubles);
     }
+    for (; bits != 0; bits &= bits - 1) out[found++] = static_cast<Node>(j + __builtin_ctz(bits));
+  }
+  for (; j < n; ++j) {
+    if (static_cast<double>(c[j]) - g[j] < threshold) out[found++] = static_cast<Node>(j);
   }
   return found;
 }

@@ -1,6 +1,7 @@
 """What ``otfast demo`` shows: exact transport at work on real images.
 
-Each part is a module with a function ``run(folder, quick)`` that solves something, draws it, and returns a `Part`.
+Each part is a module with a function ``run(folder, quick)`` that solves something, draws it, and returns a
+`Part`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Two photographs exchange their colours along the cheapest plan between them.
 
-The colours of a photograph are a measure on the cube of red, green and blue. They are gathered in cells of that cube,
-every cell standing for the mean colour of its pixels and weighing as much as there are; between the two measures the
-transport problem is solved exactly. The plan moves every cell to the mean of where its mass goes, and every pixel moves along with the cells
-around its colour.
+The colours of a photograph are a measure on the cube of red, green and blue. They are gathered in cells of
+that cube: each stands for the mean colour of its pixels and weighs as much as there are. Between the two
+measures the transport problem is solved exactly. The plan moves every cell to the mean of where its mass
+goes, and every pixel moves along with the cells around its colour.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,14 @@ from otfast.demo.report import Part, Row
 
 __all__ = ["run"]
 
-_Array = NDArray[np.float64]
+_Array = NDArray[np.floating[Any]]
 
 #: Cells around a colour that tell it where to go, and the distance within which they count alike.
 _NEIGHBOURS = 16
 _RADIUS = 1 / 64
+
+#: Cells along an axis of the cube where palettes are drawn.
+_DRAWN_CELLS = 6
 
 
 def run(folder: Path, quick: bool) -> Part:
@@ -46,11 +50,11 @@ def run(folder: Path, quick: bool) -> Part:
     gap = violation(plan, plan.a, plan.b, cost)
     towards_flower = plan.barycentric_projection(y.colours)
     towards_china = plan.apply_transpose(x.colours) / plan.b[:, None]
-    pictures = [folder / "colour_transfer.png", folder / "colour_plan.png"]
+    pictures = [folder / "colour_transfer.png", folder / "colour_palettes.png"]
     _draw_photographs(
         pictures[0], china, recolour(china, x, towards_flower), flower, recolour(flower, y, towards_china)
     )
-    _draw_plan(pictures[1], plan, x, y)
+    _draw_palettes(pictures[1], china, flower)
     return Part(
         "Colour transfer: two photographs exchange their colours",
         [Row(f"{n} x {m} colours, exact plan of {plan.sparse_plan.nnz} atoms", plan.value, gap, seconds)],
@@ -102,25 +106,31 @@ def _draw_photographs(path: Path, *images: _Array) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _draw_plan(path: Path, plan: otf.Transport, x: Palette, y: Palette) -> None:
-    """Draw both palettes, in their own colours, and the plan between them, seen along the axis of green."""
-    figure = import_extra("matplotlib.figure", "demo").Figure(figsize=(7.5, 7.2), layout="constrained")
-    ax = figure.add_subplot(facecolor="0.75")
+def _draw_palettes(path: Path, china: _Array, flower: _Array) -> None:
+    """Draw two palettes, coarse enough to see every colour, and the exact plan between them."""
+    x, y = Palette.of(china, _DRAWN_CELLS), Palette.of(flower, _DRAWN_CELLS)
+    plan = otf.emd(x.weights, y.weights, otf.PointCloud(x.colours, y.colours))
+    figure = import_extra("matplotlib.figure", "demo").Figure(figsize=(10, 7), layout="constrained")
+    ax = figure.add_subplot(facecolor="0.82")
     plot.map(
         plan,
-        _chroma(x.colours),
-        _chroma(y.colours),
+        _seen_from_green(x.colours),
+        _seen_from_green(y.colours),
         ax,
         color_x=x.colours,
         color_y=y.colours,
-        segment_color="white",
-        most_segments=1500,
+        segment_color="0.25",
+        size=900.0,
     )
     ax.set_xlabel("cold to warm: red − blue")
     ax.set_ylabel("dark to bright: mean of red, green and blue")
-    ax.set_title("Where the colours go: the 1500 heaviest atoms of the plan", fontsize=12, loc="left")
+    ax.set_title(
+        f"Where colours go: {len(x.colours)} of the temple, {len(y.colours)} of the flower, areas by pixels",
+        fontsize=12,
+        loc="left",
+    )
     figure.savefig(path, dpi=120)
 
 
-def _chroma(colours: _Array) -> _Array:
+def _seen_from_green(colours: _Array) -> _Array:
     return np.stack([colours[:, 0] - colours[:, 2], colours.mean(axis=1)], axis=1)

@@ -10,20 +10,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import otfast as otf
-from otfast import datasets, plot
+from otfast import datasets
 from otfast._certificate import violation
 from otfast._extras import import_extra
 from otfast.demo.report import Part, Row
 
 __all__ = ["run"]
 
-_Array = NDArray[np.float64]
+_Array = NDArray[np.floating[Any]]
 _Indices = NDArray[np.intp]
+_Offsets = NDArray[np.int64] | int
 
 #: Pixels along a side of an image, and by how many of them images are moved at most.
 SIDE = 8
@@ -31,7 +33,7 @@ SHIFT = 2
 
 #: Rows and columns of the pixels: the grid that images are measures on.
 _GRID = otf.Grid(np.arange(float(SIDE)), np.arange(float(SIDE)))
-_PIXELS = np.stack(np.indices((SIDE, SIDE), np.float64), axis=-1).reshape(-1, 2)
+_PIXELS: _Array = np.indices((SIDE, SIDE)).reshape(2, -1).T.astype(np.float64)
 
 
 def run(folder: Path, quick: bool) -> Part:
@@ -51,10 +53,12 @@ def run(folder: Path, quick: bool) -> Part:
             _squared_distances(framed[test], framed[train]),
             _squared_distances(moved[test], moved[train]),
         ),
-        "W2 of the ink": (pairs.squared(), pairs.squared(offsets[test], offsets[train])),
+        "W2 of the ink": (pairs.squared(0, 0), pairs.squared(offsets[test], offsets[train])),
         "W2 of the shapes, wherever they stand": (pairs.squared_of_shapes, pairs.squared_of_shapes),
     }
-    notes = [f"{'right answers of the nearest neighbour':38} {'as scanned':>12} {f'moved by <= {SHIFT} px':>18}"]
+    notes = [
+        f"{'right answers of the nearest neighbour':38} {'as scanned':>12} {f'moved by <= {SHIFT} px':>18}"
+    ]
     for name, settings in distances.items():
         scanned, shifted = (_accuracy(squared, labels[test], labels[train]) for squared in settings)
         notes.append(f"{name:38} {scanned:12.1%} {shifted:18.1%}")
@@ -63,7 +67,7 @@ def run(folder: Path, quick: bool) -> Part:
     picture = folder / "digits_alike.png"
     _draw_pairs(picture, pairs, alike)
     problem = f"{pairs.squared_of_shapes.size} pairs of {SIDE} x {SIDE} images, mean W2^2"
-    rows = [Row(problem, float(pairs.squared().mean()), pairs.gap(), seconds)]
+    rows = [Row(problem, float(pairs.squared(0, 0).mean()), pairs.gap(), seconds)]
     return Part("Handwritten digits: nearest neighbours by exact transport", rows, [picture], notes)
 
 
@@ -89,7 +93,7 @@ class Pairs:
         """Return the plan from the first image i to the second image j."""
         return self.plans[i * len(self.second) + j]
 
-    def squared(self, offsets_first: _Array | int = 0, offsets_second: _Array | int = 0) -> _Array:
+    def squared(self, offsets_first: _Offsets, offsets_second: _Offsets) -> _Array:
         """Return all W₂², `(k, l)`, after moving the images by these offsets."""
         means = self.first @ _PIXELS + offsets_first, self.second @ _PIXELS + offsets_second
         return self.squared_of_shapes + _squared_distances(*means)
@@ -107,9 +111,7 @@ class Pairs:
         Those are the nearest pairs, one for each of the first images.
         """
         nearest = enumerate(self.squared_of_shapes.argmin(axis=1))
-        checked = (
-            violation(self.plan(i, j), self.first[i], self.second[j], _GRID) for i, j in nearest
-        )
+        checked = (violation(self.plan(i, j), self.first[i], self.second[j], _GRID) for i, j in nearest)
         return max(float(self.plans.error.max()), *checked)
 
 
@@ -147,16 +149,30 @@ def _draw_pairs(path: Path, pairs: Pairs, chosen: list[tuple[int, int]]) -> None
     )
     axes = figure.subplots(3, columns, squeeze=False)
     shapes = pairs.squared_of_shapes
-    where = _PIXELS[:, ::-1]  # across, down
     for (above, middle, below), (i, j) in zip(axes.T, chosen, strict=True):
         above.imshow(pairs.first[i].reshape(SIDE, SIDE), cmap="Blues")
         below.imshow(pairs.second[j].reshape(SIDE, SIDE), cmap="Oranges")
-        plot.map(pairs.plan(i, j), where, where, middle)
-        middle.set(xlim=(-0.5, SIDE - 0.5), ylim=(SIDE - 0.5, -0.5))
+        middle.imshow(pairs.first[i].reshape(SIDE, SIDE), cmap="Greys", alpha=0.25)
+        _draw_moves(middle, pairs.plan(i, j))
         above.set_title(f"{np.sqrt(shapes[i, j]):.2f} px", fontsize=10)
         for ax in (above, middle, below):
             ax.set(xticks=[], yticks=[])
-    for ax, label in zip(axes[:, 0], ("one", "exact plan", "the other"), strict=True):
+    for ax, label in zip(axes[:, 0], ("one", "what moves", "the other"), strict=True):
         ax.set_ylabel(label, fontsize=11)
     figure.suptitle("The most alike pair of every digit, and W2 between their shapes", fontsize=13)
     figure.savefig(path, dpi=120)
+
+
+def _draw_moves(ax: Any, plan: otf.Transport) -> None:
+    """Draw an arrow for all ink that moves to another pixel, the darker the more it is."""
+    sparse = plan.sparse_plan
+    rows, cols = sparse.coords
+    moves = rows != cols
+    (down, right), (to_down, to_right) = _PIXELS[rows[moves]].T, _PIXELS[cols[moves]].T
+    ax.quiver(
+        *(right, down, to_right - right, to_down - down),
+        sparse.data[moves],
+        cmap="inferno_r",
+        clim=(-0.3 * sparse.data.max(), sparse.data.max()),
+        **{"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.018, "headwidth": 4.0},
+    )

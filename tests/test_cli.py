@@ -1,0 +1,74 @@
+"""The command line: what it prints, what it returns, and how it misses packages."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import otfast as otf
+from otfast import comparison
+from otfast.cli import main
+
+
+def test_info_tells_what_is_in_use(capsys):
+    otf.set_num_threads(2)
+    assert main(["info"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["otfast"] == otf.__version__
+    assert lines["kernels"].split()[0] in ("base", "v3", "v4")
+    assert lines["threads"].split()[0] == "2"
+    assert lines["CUDA"] == "not part of this build"
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"otfast {otf.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["frobnicate"], ["demo", "--fast"]])
+def test_wrong_arguments_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: otfast" in capsys.readouterr().err
+
+
+def test_the_module_is_the_command():
+    command = [sys.executable, "-m", "otfast", "info"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert f"otfast   {otf.__version__}" in done.stdout
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "sklearn", "PIL"])
+def test_a_missing_package_is_named_with_its_remedy(package, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["demo", "--out", str(tmp_path / "pictures")]) == 1
+    error = capsys.readouterr().err
+    assert package in error
+    assert "python -m pip install 'otfast[demo]'" in error
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    assert main(["demo", "--quick", "--out", str(file / "pictures")]) == 1
+    assert os.fspath(file) in capsys.readouterr().err
+
+
+def test_bench_compares_certified_answers(capsys):
+    otf.set_num_threads(2)
+    assert main(["bench", "--quick"]) == 0
+    assert otf.get_num_threads() == 2
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "n = 500" in line]
+    assert len(rows) == 5
+    assert all(float(row[-1]) <= 1e-9 for row in rows)
+
+
+def test_bench_reports_a_wrong_answer(monkeypatch, capsys):
+    monkeypatch.setattr(comparison, "scipy_assignment", lambda problem, C: 0.5)
+    assert main(["bench", "--quick"]) == 1
+    assert "WRONG" in capsys.readouterr().out
