@@ -18,6 +18,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Reduced costs are clipped at this multiple of a row's typical regret (see column_generation.cpp on clipping).
 constexpr double kClip = 4096.0;
 
+/// `approach`: from how many pairs on it pays, temperatures in units of a typical cost, and iterations at each.
+constexpr Index kWorthApproaching = 256;
+constexpr double kTemperatures[] = {0.2, 0.063, 0.02};
+constexpr int kSweeps = 5;
+
 /// Entries to price before the best one enters.
 constexpr Index kBlock = 512;
 
@@ -31,6 +36,8 @@ class DenseSimplex {
     m_ = static_cast<Index>(cols_.size());
     tabulate(cost);
     if (!reduce()) return std::nullopt;
+    approach();
+    rank_rows();
     grow_forest();
     link_forest();
     tree_.build(static_cast<Node>(n_), static_cast<Node>(m_), forest_, static_cast<Node>(n_));
@@ -61,7 +68,8 @@ class DenseSimplex {
   }
 
   void tabulate(const Cost<T>& cost) {
-    stride_ = (m_ + isa::kOverread<double> - 1) / isa::kOverread<double> * isa::kOverread<double>;
+    constexpr Index kPad = isa::kOverread<float>;
+    stride_ = (m_ + kPad - 1) / kPad * kPad;
     table_.resize(n_ * stride_);
     buffer_.resize(cost.cols());
     for (Index i = 0; i < n_; ++i) {
@@ -76,46 +84,106 @@ class DenseSimplex {
     }
   }
 
-  /// Subtracts feasible potentials, and clips. False if there are forbidden pairs.
+  /// Subtracts feasible potentials. False if there are forbidden pairs.
   bool reduce() {
-    open_.assign(m_, 0.0);
-    f_.resize(n_);
-    g_.assign(m_, kInfinity);
+    open_.assign(stride_, 0.0);
+    g_.assign(stride_, kInfinity);
     Index argmin = 0;
     for (Index i = 0; i < n_; ++i) {
-      f_[i] = kernels_.min_reduced(row(i), open_.data(), m_, &argmin);
-      if (f_[i] == kInfinity) return false;  // before infinities meet
-      kernels_.lower_columns(row(i), f_[i], g_.data(), m_);
+      const double f = kernels_.min_reduced(row(i), open_.data(), m_, &argmin);
+      if (f == kInfinity) return false;  // before infinities meet
+      kernels_.lower_columns(row(i), f, g_.data(), m_);
     }
+    std::fill(g_.begin() + m_, g_.end(), 0.0);
     if (*std::max_element(g_.begin(), g_.end()) == kInfinity) return false;
+    subtract(g_);
+    return *std::max_element(largest_.begin(), largest_.end()) < kInfinity;
+  }
 
-    regret_.resize(n_);
-    double largest = 0.0;
+  /// Subtracts g from the columns, and from each row its least entry then. Leaves the rows' largest entries in `largest_`.
+  void subtract(const std::vector<double>& g) {
+    largest_.resize(n_);
     for (Index i = 0; i < n_; ++i) {
       double* c = row(i);
+      Index argmin = 0;
+      const double f = kernels_.min_reduced(c, g.data(), m_, &argmin);
+      double largest = 0.0;
       for (Index j = 0; j < m_; ++j) {
-        c[j] = c[j] - f_[i] - g_[j];
+        c[j] = c[j] - g[j] - f;
         largest = std::max(largest, c[j]);
       }
-      kernels_.min_reduced(c, open_.data(), m_, &argmin);
-      open_[argmin] = -kInfinity;
-      Index second = 0;
-      regret_[i] = kernels_.min_reduced(c, open_.data(), m_, &second) - c[argmin];
-      open_[argmin] = 0.0;
+      largest_[i] = largest;
+    }
+  }
+
+  /// Improves the potentials by a few Sinkhorn iterations at falling temperatures, in single precision: for the price of some pivots they save
+  /// most of them.
+  void approach() {
+    if (n_ * m_ < kWorthApproaching) return;
+    // The typical entry is what temperatures are measured in.
+    std::vector<double>& sample = regret_;
+    sample.clear();
+    for (Index k = 0; k < 64; ++k) sample.push_back(row(k * n_ / 64)[(k * 37) % m_]);
+    std::nth_element(sample.begin(), sample.begin() + 32, sample.end());
+    const double typical = sample[32];
+    if (!(typical > 0.0)) return;
+
+    kernel_.resize(n_ * stride_);
+    row_weight_.resize(n_);
+    u_.resize(n_);
+    f_.assign(n_, 0.0);
+    col_weight_.assign(stride_, 0.0F);
+    v_.assign(stride_, 0.0F);
+    sums_.resize(stride_);
+    std::vector<double>& g = open_;  // zeros now, and again at the end
+    const double total = std::accumulate(row_mass_.begin(), row_mass_.end(), 0.0);
+    // Weights far below the average would only make single precision overflow.
+    const auto weight = [&](Mass mass, Index points) { return static_cast<float>(std::max(static_cast<double>(mass) / total, 1e-6 / static_cast<double>(points))); };
+    for (Index i = 0; i < n_; ++i) row_weight_[i] = weight(row_mass_[i], n_);
+    for (Index j = 0; j < m_; ++j) col_weight_[j] = weight(col_mass_[j], m_);
+    bool finite = true;
+    for (const double temperature : kTemperatures) {
+      const double epsilon = temperature * typical;
+      kernels_.exponentiate(table_.data(), stride_, f_.data(), g.data(), 1.0 / epsilon, n_, kernel_.data());
+      std::fill(v_.begin(), v_.begin() + m_, 1.0F);
+      for (int k = 0; k < kSweeps; ++k) {
+        kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, u_.data(), v_.data(), sums_.data());
+      }
+      for (Index i = 0; i < n_; ++i) f_[i] += epsilon * static_cast<double>(std::log(u_[i]));
+      for (Index j = 0; j < m_; ++j) {
+        g[j] += epsilon * static_cast<double>(std::log(v_[j]));
+        finite = finite && std::isfinite(g[j]);
+      }
+    }
+    if (finite) {
+      subtract(g);
+      for (Index j = 0; j < m_; ++j) g_[j] += g[j];
+    }
+    std::fill(open_.begin(), open_.end(), 0.0);
+  }
+
+  /// Puts rows in the order of what they lose without their best column, and clips costs that are out of all proportion to that.
+  void rank_rows() {
+    regret_.resize(n_);
+    for (Index i = 0; i < n_; ++i) {
+      double* c = row(i);
+      Index best = 0, second = 0;
+      const double least = kernels_.min_reduced(c, open_.data(), m_, &best);
+      open_[best] = -kInfinity;
+      regret_[i] = kernels_.min_reduced(c, open_.data(), m_, &second) - least;
+      open_[best] = 0.0;
     }
     order_.resize(n_);
     std::iota(order_.begin(), order_.end(), Node{0});
     std::sort(order_.begin(), order_.end(), [&](Node p, Node q) { return regret_[p] > regret_[q]; });
-    if (largest == kInfinity) return false;
     const double typical = regret_[order_[n_ / 2]];
     clip_ = kInfinity;
-    if (typical > 0.0 && largest > kClip * typical) {
+    if (typical > 0.0 && typical < kInfinity && *std::max_element(largest_.begin(), largest_.end()) > kClip * typical) {
       clip_ = kClip * typical;
       for (Index i = 0; i < n_; ++i) {
         for (Index j = 0; j < m_; ++j) row(i)[j] = std::min(row(i)[j], clip_);
       }
     }
-    return true;
   }
 
   /// Rows in the order of what they lose without their best column (Vogel), each along the best columns that have room.
@@ -216,12 +284,19 @@ class DenseSimplex {
   std::vector<Mass> col_mass_;
   std::vector<T> buffer_;
   std::vector<double> table_;    ///< n x m reduced costs, clipped; +inf in the padding
-  std::vector<double> f_;        ///< subtracted from it
-  std::vector<double> g_;
+  std::vector<double> g_;        ///< subtracted from its columns
+  std::vector<double> largest_;  ///< entry of each row
   std::vector<double> open_;     ///< 0 for columns that may be chosen, -inf for others
   std::vector<double> regret_;
   std::vector<Node> order_;      ///< rows by regret
   std::vector<TreeArc> forest_;
+  std::vector<float> kernel_;    ///< for `approach`, as all up to f_
+  std::vector<float> row_weight_;
+  std::vector<float> col_weight_;
+  std::vector<float> u_;
+  std::vector<float> v_;
+  std::vector<float> sums_;
+  std::vector<double> f_;
   SpanningTree tree_;
   double clip_ = kInfinity;
 };

@@ -383,10 +383,60 @@ void norm(const T* x, Coordinates<T> y, double p, Index n, T* out) {
   }
 }
 
+// --- Entropic scaling of small tables.
+
+/// 2^x for x >= -1000 to five digits, which is all that a first guess needs.
+inline Doubles rough_exp2(Doubles x) {
+  using Bits = Vector<long long>;
+  constexpr double kRound = 0x1.8p52;  // adding it leaves the nearest integer in the low bits
+  const Doubles shifted = x + kRound;
+  const Doubles r = x - (shifted - kRound);
+  // Taylor's series of 2^r on [-1/2, 1/2].
+  const Doubles power =
+      1.0 + r * (0.6931471805599453 + r * (0.2402265069591007 + r * (0.0555041086648216 + r * (0.0096181291076285 + r * 0.0013333558146428))));
+  return reinterpret_cast<Doubles>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << 52));
+}
+
+void exponentiate(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon, Index rows, float* kernel) {
+  constexpr double kLog2E = 1.4426950408889634;
+  const double scale = inverse_epsilon * kLog2E;
+  const Doubles floor = Doubles{} - 120.0;  // the least power that single precision holds in full
+  const Doubles ceiling = Doubles{} + 120.0;
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < stride; j += kDoubles) {
+      const Doubles exponent = (f[i] + load(g + j) - load(costs + i * stride + j)) * scale;
+      const Doubles kept = lower(exponent < floor ? floor : exponent, ceiling);
+      const auto narrow = __builtin_convertvector(rough_exp2(kept), typename VectorType<float, OTFAST_VECTOR_BYTES / 2>::type);
+      __builtin_memcpy(kernel + i * stride + j, &narrow, sizeof narrow);
+    }
+  }
+}
+
+void scale_once(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v, float* sums) {
+  using Floats = Vector<float>;
+  constexpr Index kFloats = kLanes<float>;
+  for (Index j = 0; j < stride; j += kFloats) store(sums + j, Floats{});
+  for (Index i = 0; i < rows; ++i) {
+    const float* k = kernel + i * stride;
+    Floats dot{};
+    for (Index j = 0; j < stride; j += kFloats) dot += load(k + j) * load(v + j);
+    float lanes[kFloats];
+    store(lanes, dot);
+    for (Index half = kFloats / 2; half > 0; half /= 2) {
+      for (Index lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    }
+    u[i] = a[i] / lanes[0];
+    for (Index j = 0; j < stride; j += kFloats) store(sums + j, load(sums + j) + u[i] * load(k + j));
+  }
+  for (Index j = 0; j < stride; j += kFloats) store(v + j, load(b + j) / load(sums + j));
+}
+
 template <class T>
 constexpr Kernels<T> kTable{
     .min_reduced = min_reduced<T>,
     .min_reduced_rows = min_reduced_rows,
+    .exponentiate = exponentiate,
+    .scale_once = scale_once,
     .lower_columns = lower_columns<T>,
     .find_below = find_below<T>,
     .summarize = summarize<T>,
