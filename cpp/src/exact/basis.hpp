@@ -1,6 +1,8 @@
 // What the simplex solvers take and give.
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "otfast/core/status.hpp"
@@ -14,6 +16,15 @@ struct Potentials {
   std::vector<double> f;
   std::vector<double> g;
 };
+
+/// Lowers f or g until f + g <= c. What rounding has left over goes to the larger one, whose last digit is worth more: the smaller one may
+/// belong to pairs whose costs are many orders of magnitude below c.
+inline void make_feasible(double& f, double& g, double c) {
+  if (f + g <= c) return;
+  double& larger = std::abs(f) > std::abs(g) ? f : g;
+  larger = c - (&larger == &f ? g : f);
+  while (f + g > c) larger = std::nextafter(larger, -std::numeric_limits<double>::infinity());
+}
 
 /// The end of a solve: potentials and the pairs with flow.
 struct Basis {

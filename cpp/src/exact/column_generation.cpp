@@ -57,14 +57,14 @@ class Level {
       : cost_(cost), rows_(rows), cols_(cols), passes_(cost, monitor), account_(account), monitor_(monitor) {
     const Index larger = std::max(cost.rows(), cost.cols());
     // The smaller side is left alone until the larger one has come down to it.
-    const auto cells = [&](bool of_rows, Index points, const std::vector<Mass>& mass) {
+    const auto cut = [&](bool of_rows, Index points, const std::vector<Mass>& mass) {
       const auto features = cost.features(of_rows);
       auto cells = bisect(features.values, features.dim, mass, std::max<Index>(1, kCell * points / larger));
       cell_size_ratio_ = std::min(cell_size_ratio_, cell_size_ratio(features.values, features.dim, cells));
       return cells;
     };
-    row_cells_ = cells(true, cost.rows(), rows);
-    col_cells_ = cells(false, cost.cols(), cols);
+    row_cells_ = cut(true, cost.rows(), rows);
+    col_cells_ = cut(false, cost.cols(), cols);
     row_node_.assign(rows.size(), -1);
     col_node_.assign(cols.size(), -1);
     for (const Node i : row_cells_.order) row_node_[i] = nodes_++;
@@ -92,7 +92,7 @@ class Level {
         known_feasible = true;
       }
     }
-    lower_to_listed(basis.potentials);
+    remove_rounding(basis.potentials);
     basis.plan = plan(tree);
     return basis;
   }
@@ -297,11 +297,10 @@ class Level {
                        [&](const TreeArc& arc) { return forbidden.entry(arc.tail, arc.head) == T{0}; });
   }
 
-  /// Lowers f to where all listed pairs are feasible to the last digit. (Unlisted ones have room.)
-  void lower_to_listed(Potentials& now) const {
+  /// Makes all listed pairs feasible to the last digit. (Unlisted ones have room.)
+  void remove_rounding(Potentials& now) const {
     for (Index e = 0; e < arcs_.size(); ++e) {
-      double& f = now.f[row_of(arcs_.tail[e])];
-      f = std::min(f, entries_[e] - now.g[col_of(arcs_.head[e])]);
+      make_feasible(now.f[row_of(arcs_.tail[e])], now.g[col_of(arcs_.head[e])], entries_[e]);
     }
   }
 

@@ -96,6 +96,7 @@ class DenseSimplex {
     }
     std::fill(g_.begin() + m_, g_.end(), 0.0);
     if (*std::max_element(g_.begin(), g_.end()) == kInfinity) return false;
+    f_.assign(n_, 0.0);
     subtract(g_);
     return *std::max_element(largest_.begin(), largest_.end()) < kInfinity;
   }
@@ -107,6 +108,7 @@ class DenseSimplex {
       double* c = row(i);
       Index argmin = 0;
       const double f = kernels_.min_reduced(c, g.data(), m_, &argmin);
+      f_[i] += f;
       double largest = 0.0;
       for (Index j = 0; j < m_; ++j) {
         c[j] = c[j] - g[j] - f;
@@ -131,7 +133,7 @@ class DenseSimplex {
     kernel_.resize(n_ * stride_);
     row_weight_.resize(n_);
     u_.resize(n_);
-    f_.assign(n_, 0.0);
+    log_u_.assign(n_, 0.0);
     col_weight_.assign(stride_, 0.0F);
     v_.assign(stride_, 0.0F);
     sums_.resize(stride_);
@@ -144,12 +146,12 @@ class DenseSimplex {
     bool finite = true;
     for (const double temperature : kTemperatures) {
       const double epsilon = temperature * typical;
-      kernels_.exponentiate(table_.data(), stride_, f_.data(), g.data(), 1.0 / epsilon, n_, kernel_.data());
+      kernels_.exponentiate(table_.data(), stride_, log_u_.data(), g.data(), 1.0 / epsilon, n_, kernel_.data());
       std::fill(v_.begin(), v_.begin() + m_, 1.0F);
       for (int k = 0; k < kSweeps; ++k) {
         kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, u_.data(), v_.data(), sums_.data());
       }
-      for (Index i = 0; i < n_; ++i) f_[i] += epsilon * static_cast<double>(std::log(u_[i]));
+      for (Index i = 0; i < n_; ++i) log_u_[i] += epsilon * static_cast<double>(std::log(u_[i]));
       for (Index j = 0; j < m_; ++j) {
         g[j] += epsilon * static_cast<double>(std::log(v_[j]));
         finite = finite && std::isfinite(g[j]);
@@ -262,14 +264,18 @@ class DenseSimplex {
     }
   }
 
-  /// g from the tree, and f as its transform: feasible to the last digit.
+  /// From the tree, and made feasible to the last digit.
   Potentials potentials(const Cost<T>& cost) {
     Potentials potentials{std::vector<double>(cost.rows(), -kInfinity), std::vector<double>(cost.cols(), -kInfinity)};
-    for (Index j = 0; j < m_; ++j) potentials.g[cols_[j]] = g_[j] + tree_.y()[n_ + j];
-    Index argmin = 0;
-    for (Index i = 0; i < n_; ++i) {
-      const T* entries = cost.row(rows_[i], 0, cost.cols(), buffer_.data());
-      potentials.f[rows_[i]] = isa::kernels<T>().min_reduced(entries, potentials.g.data(), cost.cols(), &argmin);
+    const double* y = tree_.y();
+    for (Index i = 0; i < n_; ++i) potentials.f[rows_[i]] = f_[i] - y[i];
+    for (Index j = 0; j < m_; ++j) potentials.g[cols_[j]] = g_[j] + y[n_ + j];
+    std::vector<Node> tight(cost.cols());
+    for (const Node i : rows_) {
+      const T* entries = cost.row(i, 0, cost.cols(), buffer_.data());
+      double& f = potentials.f[i];
+      const Index count = isa::kernels<T>().find_below(entries, potentials.g.data(), cost.cols(), f, tight.data());
+      for (Index k = 0; k < count; ++k) make_feasible(f, potentials.g[tight[k]], static_cast<double>(entries[tight[k]]));
     }
     return potentials;
   }
@@ -284,19 +290,20 @@ class DenseSimplex {
   std::vector<Mass> col_mass_;
   std::vector<T> buffer_;
   std::vector<double> table_;    ///< n x m reduced costs, clipped; +inf in the padding
-  std::vector<double> g_;        ///< subtracted from its columns
+  std::vector<double> f_;        ///< subtracted from its rows
+  std::vector<double> g_;        ///< and from its columns
   std::vector<double> largest_;  ///< entry of each row
   std::vector<double> open_;     ///< 0 for columns that may be chosen, -inf for others
   std::vector<double> regret_;
   std::vector<Node> order_;      ///< rows by regret
   std::vector<TreeArc> forest_;
-  std::vector<float> kernel_;    ///< for `approach`, as all up to f_
+  std::vector<float> kernel_;    ///< for `approach`, as all up to `log_u_`
   std::vector<float> row_weight_;
   std::vector<float> col_weight_;
   std::vector<float> u_;
   std::vector<float> v_;
   std::vector<float> sums_;
-  std::vector<double> f_;
+  std::vector<double> log_u_;    ///< times the temperature
   SpanningTree tree_;
   double clip_ = kInfinity;
 };

@@ -80,20 +80,20 @@ void complete(const Cost<T>& cost, Potentials& potentials, Monitor& monitor) {
       if (values[k] == -kInfinity) values[k] = found[k] < kInfinity ? found[k] : 0.0;  // forbidden pairs only: any number
     }
   };
-  const auto slots = [](const std::vector<double>& values) {
-    std::vector<double> slots(values.size(), -kInfinity);
+  const auto ask_missing = [](const std::vector<double>& values) {
+    std::vector<double> asked(values.size(), -kInfinity);
     for (std::size_t k = 0; k < values.size(); ++k) {
-      if (values[k] == -kInfinity) slots[k] = 0.0;
+      if (values[k] == -kInfinity) asked[k] = 0.0;
     }
-    return slots;
+    return asked;
   };
   if (missing(potentials.f)) {
-    std::vector<double> found = slots(potentials.f);
+    std::vector<double> found = ask_missing(potentials.f);
     passes.transform_rows(potentials.g, found);
     fill(potentials.f, found);
   }
   if (missing(potentials.g)) {
-    std::vector<double> found = slots(potentials.g);
+    std::vector<double> found = ask_missing(potentials.g);
     passes.transform_cols(potentials.f, found);
     fill(potentials.g, found);
   }
