@@ -20,14 +20,10 @@ using exact::Transport;
 
 const char* name_of(Status status) {
   switch (status) {
-    case Status::optimal:
-      return "optimal";
-    case Status::iteration_limit:
-      return "iteration_limit";
-    case Status::stopped:
-      return "stopped";
-    case Status::infeasible:
-      return "infeasible";
+    case Status::optimal: return "optimal";
+    case Status::iteration_limit: return "iteration_limit";
+    case Status::stopped: return "stopped";
+    case Status::infeasible: return "infeasible";
   }
   throw std::logic_error("unknown status");
 }

@@ -58,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<double> entries(n * m);
   for (double& c : entries) {
     const unsigned code = bytes.next();
-    c = kind == 1 ? std::ldexp(static_cast<double>(code), static_cast<int>(code % 40) - 20) : static_cast<double>(code % 16) - 4.0;
+    c = kind == 1 ? std::ldexp(static_cast<double>(code), static_cast<int>(code % 40) - 20)
+                  : static_cast<double>(code % 16) - 4.0;
     if (kind == 2 && code >= 128) c = std::numeric_limits<double>::infinity();
   }
   const DenseCost<double> cost(entries, n, m);

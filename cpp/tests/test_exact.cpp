@@ -21,7 +21,9 @@ using namespace otfast::exact;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-VectorView<const double> view(const std::vector<double>& values) { return {values.data(), static_cast<Index>(values.size())}; }
+VectorView<const double> view(const std::vector<double>& values) {
+  return {values.data(), static_cast<Index>(values.size())};
+}
 
 std::vector<double> random_weights(std::mt19937_64& random, Index size, bool whole) {
   std::vector<double> weights(size);
@@ -58,8 +60,9 @@ void pivots_keep_the_tree() {
     const double reduced = -1.0 - static_cast<double>(random() % 8);
     const double cost = reduced - tree.y()[i] + tree.y()[j];
     const auto before = tree.arcs();
-    const bool in_tree = std::any_of(before.begin(), before.end(),
-                                     [&](const TreeArc& arc) { return tree.place(arc.tail) == i && tree.place(arc.head) == j; });
+    const bool in_tree = std::any_of(before.begin(), before.end(), [&](const TreeArc& arc) {
+      return tree.place(arc.tail) == i && tree.place(arc.head) == j;
+    });
     if (in_tree) continue;
     tree.pivot(i, j, cost, reduced);
     if (step % 17 == 0) tree.renumber();
@@ -80,7 +83,8 @@ void pivots_keep_the_tree() {
     SpanningTree again;
     again.build(n, m, now, static_cast<Node>(random() % (n + m)));
     const auto z = again.potentials();
-    for (Node v = 1; v < n + m; ++v) CHECK(std::abs((y[v] - y[0]) - (z[v] - z[0])) < 1e-8 * (1.0 + std::abs(z[v])), "step %d", step);
+    for (Node v = 1; v < n + m; ++v)
+      CHECK(std::abs((y[v] - y[0]) - (z[v] - z[0])) < 1e-8 * (1.0 + std::abs(z[v])), "step %d", step);
   }
 }
 
@@ -91,17 +95,20 @@ void masses_are_whole() {
   CHECK(masses.cols == std::vector<Mass>(7, 3));
   std::mt19937_64 random(2);
   for (int trial = 0; trial < 100; ++trial) {
-    const auto a = random_weights(random, 1 + static_cast<Index>(random() % 50), trial % 2 == 0), b = random_weights(random, 40, false);
+    const auto a = random_weights(random, 1 + static_cast<Index>(random() % 50), trial % 2 == 0),
+               b = random_weights(random, 40, false);
     masses = whole_masses(view(a), view(b));
     const Mass sum_rows = std::accumulate(masses.rows.begin(), masses.rows.end(), Mass{0});
     const Mass sum_cols = std::accumulate(masses.cols.begin(), masses.cols.end(), Mass{0});
     CHECK(sum_rows == sum_cols && sum_rows > 0);
-    for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::abs(static_cast<double>(masses.rows[i]) * masses.unit - a[i]) < 1e-15);
+    for (std::size_t i = 0; i < a.size(); ++i)
+      CHECK(std::abs(static_cast<double>(masses.rows[i]) * masses.unit - a[i]) < 1e-15);
   }
 }
 
 template <class T>
-void check_certificate(const Cost<T>& cost, const std::vector<double>& a, const std::vector<double>& b, Start start, double tolerance) {
+void check_certificate(const Cost<T>& cost, const std::vector<double>& a, const std::vector<double>& b, Start start,
+                       double tolerance) {
   SilentMonitor monitor;
   const Transport result = solve(cost, view(a), view(b), {.start = start}, monitor);
   CHECK(result.status == Status::optimal);
@@ -133,14 +140,17 @@ void certificates() {
   std::mt19937_64 random(3);
   const double tolerance = 1e-12;
   for (const Start start : {Start::automatic, Start::cold, Start::multilevel}) {
-    for (const auto& [n, m] : {std::pair<Index, Index>{1, 1}, {1, 9}, {40, 1}, {3, 200}, {37, 41}, {150, 90}, {400, 350}}) {
+    for (const auto& [n, m] :
+         {std::pair<Index, Index>{1, 1}, {1, 9}, {40, 1}, {3, 200}, {37, 41}, {150, 90}, {400, 350}}) {
       for (const bool whole : {false, true}) {
         const auto a = random_weights(random, n, whole), b = random_weights(random, m, whole);
         std::vector<T> entries(n * m);
-        for (T& c : entries) c = static_cast<T>(whole ? static_cast<double>(random() % 6) : std::generate_canonical<double, 53>(random));
+        for (T& c : entries)
+          c = static_cast<T>(whole ? static_cast<double>(random() % 6) : std::generate_canonical<double, 53>(random));
         check_certificate(DenseCost<T>(entries, n, m), a, b, start, tolerance);
         for (Index i = 0; i < n * m; i += 3) {
-          if (i / m != 0 && i % m != 0) entries[i] = std::numeric_limits<T>::infinity();  // row 0 and column 0 stay open to all
+          if (i / m != 0 && i % m != 0)
+            entries[i] = std::numeric_limits<T>::infinity();  // row 0 and column 0 stay open to all
         }
         std::vector<T> x(n * 2), y(m * 2);
         for (T& c : x) c = static_cast<T>(std::generate_canonical<double, 53>(random));

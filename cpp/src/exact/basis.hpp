@@ -17,8 +17,8 @@ struct Potentials {
   std::vector<double> g;
 };
 
-/// Lowers f or g until f + g <= c. What rounding has left over goes to the larger one, whose last digit is worth more: the smaller one may
-/// belong to pairs whose costs are many orders of magnitude below c.
+/// Lowers f or g until f + g <= c. What rounding has left over goes to the larger one, whose last digit is worth more:
+/// the smaller one may belong to pairs whose costs are many orders of magnitude below c.
 inline void make_feasible(double& f, double& g, double c) {
   if (f + g <= c) return;
   double& larger = std::abs(f) > std::abs(g) ? f : g;

@@ -16,12 +16,13 @@ struct Clusters {
   std::vector<Mass> mass;            ///< of each cell
 };
 
-/// Halves the points at the median of the coordinate with the largest spread until a cell has at most `cell_size` points.
-/// `features` are points x dim, row-major.
+/// Halves the points at the median of the coordinate with the largest spread until a cell has at most `cell_size`
+/// points. `features` are points x dim, row-major.
 Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<Mass>& mass, Index cell_size);
 
-/// How much smaller cells are than the whole: the mean distance between two points of a cell over that between two distant cells. Near 1 where
-/// cells tell nothing (no geometry, or too many dimensions), and where they have but one point.
+/// How much smaller cells are than the whole: the mean distance between two points of a cell over that between two
+/// distant cells. Near 1 where cells tell nothing (no geometry, or too many dimensions), and where they have but one
+/// point.
 double cell_size_ratio(const std::vector<float>& features, Index dim, const Clusters& cells);
 
 }  // namespace otfast::exact

@@ -26,20 +26,21 @@ constexpr Index kCell = 4;
 /// Cells this much smaller than the whole have something to tell.
 constexpr double kTightCells = 0.2;
 
-/// Candidate arcs at the start: about this many for each point of the larger side, and of a row never more than the cap.
+/// Candidate arcs at the start: about this many for each point of the larger side, and of a row never more than the
+/// cap.
 constexpr Index kCandidates = 16;
 constexpr Index kMostCandidates = 48;
 
 /// Rounds in which what the greedy leaves over gets candidates of its own.
 constexpr int kGreedyRounds = 6;
 
-/// An arc of the first basis costs at most this many times what is typical, whatever its pair costs: one that only links two parts of the
-/// tree must not flood their potentials with the price of a forbidden pair. The bound grows by the same factor while such an
-/// arc keeps flow.
+/// An arc of the first basis costs at most this many times what is typical, whatever its pair costs: one that only
+/// links two parts of the tree must not flood their potentials with the price of a forbidden pair. The bound grows by
+/// the same factor while such an arc keeps flow.
 constexpr double kClip = 16.0;
 
-/// Pricing lists all pairs with reduced cost below this part of the threshold of the first candidates. An unlisted pair cannot be
-/// violated before f + g has risen by as much, so that the last passes often need not be made.
+/// Pricing lists all pairs with reduced cost below this part of the threshold of the first candidates. An unlisted pair
+/// cannot be violated before f + g has risen by as much, so that the last passes often need not be made.
 constexpr double kSlack = 0.5;
 constexpr Index kMostPriced = 24;
 
@@ -48,12 +49,13 @@ Index per_row(Index count, Index rows, Index cols) { return count * std::max<Ind
 
 VectorView<const Node> view(const std::vector<Node>& nodes) { return {nodes.data(), static_cast<Index>(nodes.size())}; }
 
-/// One level of the problem: a cost, the masses on it, and the cells into which its points fall. Points of positive mass are the nodes of
-/// the graph, numbered in the order of the cells: neighbours are near in memory.
+/// One level of the problem: a cost, the masses on it, and the cells into which its points fall. Points of positive
+/// mass are the nodes of the graph, numbered in the order of the cells: neighbours are near in memory.
 template <class T>
 class Level {
  public:
-  Level(const Cost<T>& cost, const std::vector<Mass>& rows, const std::vector<Mass>& cols, Account& account, Monitor& monitor)
+  Level(const Cost<T>& cost, const std::vector<Mass>& rows, const std::vector<Mass>& cols, Account& account,
+        Monitor& monitor)
       : cost_(cost), rows_(rows), cols_(cols), passes_(cost, monitor), account_(account), monitor_(monitor) {
     const Index larger = std::max(cost.rows(), cost.cols());
     // The smaller side is left alone until the larger one has come down to it.
@@ -83,7 +85,8 @@ class Level {
       tree.renumber();
       basis.potentials = potentials(tree);
       if (basis.status != Status::optimal) break;
-      if (!certified(basis.potentials) && price(basis.potentials, settings.tolerance * std::abs(primal_value(tree)))) continue;
+      if (!certified(basis.potentials) && price(basis.potentials, settings.tolerance * std::abs(primal_value(tree))))
+        continue;
       if (!finest) break;
       const Clipped clipped = raise_clip(tree);
       if (clipped == Clipped::none) break;
@@ -138,7 +141,8 @@ class Level {
 
   Basis solve_coarse(const Cost<T>& coarse) {
     if (coarse.rows() * coarse.cols() <= kDensePairs) {
-      if (auto basis = dense_simplex(coarse, {row_cells_.mass, col_cells_.mass, account_.unit}, account_, monitor_)) return *std::move(basis);
+      if (auto basis = dense_simplex(coarse, {row_cells_.mass, col_cells_.mass, account_.unit}, account_, monitor_))
+        return *std::move(basis);
     }
     return Level<T>(coarse, row_cells_.mass, col_cells_.mass, account_, monitor_).solve({}, {}, false);
   }
@@ -225,7 +229,8 @@ class Level {
   }
   double primal_value(const SpanningTree& tree) const { return dual_value(base_) + tree.flow_cost(); }
 
-  /// True if no pair can be violated: none was below `slack_` when they were last looked at, and f + g has risen by no more.
+  /// True if no pair can be violated: none was below `slack_` when they were last looked at, and f + g has risen by no
+  /// more.
   bool certified(const Potentials& now) const {
     double rise_f = -kInfinity, rise_g = -kInfinity;
     for (const Node i : row_cells_.order) rise_f = std::max(rise_f, now.f[i] - priced_.f[i]);
@@ -233,15 +238,16 @@ class Level {
     return rise_f + rise_g <= slack_;
   }
 
-  /// Looks at all pairs and lists those of small reduced cost. True if what was found is worth more than `tolerance`: lowering f by it
-  /// would make the dual feasible.
+  /// Looks at all pairs and lists those of small reduced cost. True if what was found is worth more than `tolerance`:
+  /// lowering f by it would make the dual feasible.
   bool price(const Potentials& now, double tolerance) {
     slack_ = kSlack * width_;
     priced_ = now;
     const Index most = per_row(kMostPriced, cost_.rows(), cost_.cols());
     const auto pairs = passes_.below(now.f, now.g, slack_, most);
     const Lists by_row(cost_.rows(), static_cast<Index>(pairs.size()), [&](Index k) { return pairs[k].row; });
-    const Lists listed(static_cast<Index>(row_cells_.order.size()), arcs_.size(), [&](Index e) { return arcs_.tail[e]; });
+    const Lists listed(static_cast<Index>(row_cells_.order.size()), arcs_.size(),
+                       [&](Index e) { return arcs_.tail[e]; });
     std::vector<Node> mark(cost_.cols(), -1);  // the last row that has this column listed
     double excess = 0.0;
     for (const Node row : row_cells_.order) {
@@ -249,13 +255,15 @@ class Level {
       if (end - begin == most) slack_ = -kInfinity;
       if (begin == end) continue;
       const Node tail = row_node_[row];
-      for (Index k = listed.start[tail]; k < listed.start[tail + 1]; ++k) mark[col_of(arcs_.head[listed.values[k]])] = row;
+      for (Index k = listed.start[tail]; k < listed.start[tail + 1]; ++k)
+        mark[col_of(arcs_.head[listed.values[k]])] = row;
       double worst = 0.0;
       for (Index k = begin; k < end; ++k) {
         const Pair& pair = pairs[k];
         if (mark[pair.col] == row) continue;
         list(tail, col_node_[pair.col], pair.cost);
-        if (pair.reduced < -reduced_cost_noise(pair.cost, now.f[row], now.g[pair.col])) worst = std::max(worst, -pair.reduced);
+        if (pair.reduced < -reduced_cost_noise(pair.cost, now.f[row], now.g[pair.col]))
+          worst = std::max(worst, -pair.reduced);
       }
       excess += worst * static_cast<double>(rows_[row]);
     }
@@ -325,9 +333,9 @@ class Level {
   Clusters col_cells_;
   double cell_size_ratio_ = 1.0;
   Node nodes_ = 0;
-  std::vector<Node> row_node_;   ///< by row; -1 without mass
-  std::vector<Node> col_node_;   ///< by column
-  Potentials base_;              ///< feasible; the costs of arcs are reduced by it
+  std::vector<Node> row_node_;  ///< by row; -1 without mass
+  std::vector<Node> col_node_;  ///< by column
+  Potentials base_;             ///< feasible; the costs of arcs are reduced by it
   ArcList arcs_;
   std::vector<double> entries_;  ///< of the cost matrix, by arc
   double clip_ = 0.0;            ///< see kClip
@@ -344,9 +352,9 @@ Basis generate_columns(const Cost<T>& cost, const std::vector<Mass>& rows, const
   return Level<T>(cost, rows, cols, account, monitor).solve(f, settings, true);
 }
 
-template Basis generate_columns(const Cost<float>&, const std::vector<Mass>&, const std::vector<Mass>&, const std::vector<double>&,
-                                const Settings&, Account&, Monitor&);
-template Basis generate_columns(const Cost<double>&, const std::vector<Mass>&, const std::vector<Mass>&, const std::vector<double>&,
-                                const Settings&, Account&, Monitor&);
+template Basis generate_columns(const Cost<float>&, const std::vector<Mass>&, const std::vector<Mass>&,
+                                const std::vector<double>&, const Settings&, Account&, Monitor&);
+template Basis generate_columns(const Cost<double>&, const std::vector<Mass>&, const std::vector<Mass>&,
+                                const std::vector<double>&, const Settings&, Account&, Monitor&);
 
 }  // namespace otfast::exact

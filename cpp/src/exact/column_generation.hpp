@@ -16,8 +16,8 @@ struct Settings {
   double tolerance = 0.0;  ///< relative duality gap at which to stop
 };
 
-/// Solves the transport problem between whole masses of equal totals. `f` may hold potentials of the rows to start from (finite, feasible or
-/// not); empty leaves that to `settings.start`.
+/// Solves the transport problem between whole masses of equal totals. `f` may hold potentials of the rows to start from
+/// (finite, feasible or not); empty leaves that to `settings.start`.
 ///
 /// Time: about (n + m)^1.5 for the simplex plus a handful of passes over all pairs. Memory: about 25 arcs a point.
 template <class T>

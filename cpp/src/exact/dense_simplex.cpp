@@ -101,7 +101,8 @@ class DenseSimplex {
     return *std::max_element(largest_.begin(), largest_.end()) < kInfinity;
   }
 
-  /// Subtracts g from the columns, and from each row its least entry then. Leaves the rows' largest entries in `largest_`.
+  /// Subtracts g from the columns, and from each row its least entry then. Leaves the rows' largest entries in
+  /// `largest_`.
   void subtract(const std::vector<double>& g) {
     largest_.resize(n_);
     for (Index i = 0; i < n_; ++i) {
@@ -118,8 +119,8 @@ class DenseSimplex {
     }
   }
 
-  /// Improves the potentials by a few Sinkhorn iterations at falling temperatures, in single precision: for the price of some pivots they save
-  /// most of them.
+  /// Improves the potentials by a few Sinkhorn iterations at falling temperatures, in single precision: for the price
+  /// of some pivots they save most of them.
   void approach() {
     if (n_ * m_ < kWorthApproaching) return;
     // The typical entry is what temperatures are measured in.
@@ -140,7 +141,9 @@ class DenseSimplex {
     std::vector<double>& g = open_;  // zeros now, and again at the end
     const double total = std::accumulate(row_mass_.begin(), row_mass_.end(), 0.0);
     // Weights far below the average would only make single precision overflow.
-    const auto weight = [&](Mass mass, Index points) { return static_cast<float>(std::max(static_cast<double>(mass) / total, 1e-6 / static_cast<double>(points))); };
+    const auto weight = [&](Mass mass, Index points) {
+      return static_cast<float>(std::max(static_cast<double>(mass) / total, 1e-6 / static_cast<double>(points)));
+    };
     for (Index i = 0; i < n_; ++i) row_weight_[i] = weight(row_mass_[i], n_);
     for (Index j = 0; j < m_; ++j) col_weight_[j] = weight(col_mass_[j], m_);
     bool finite = true;
@@ -149,7 +152,8 @@ class DenseSimplex {
       kernels_.exponentiate(table_.data(), stride_, log_u_.data(), g.data(), 1.0 / epsilon, n_, kernel_.data());
       std::fill(v_.begin(), v_.begin() + m_, 1.0F);
       for (int k = 0; k < kSweeps; ++k) {
-        kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, u_.data(), v_.data(), sums_.data());
+        kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, u_.data(), v_.data(),
+                            sums_.data());
       }
       for (Index i = 0; i < n_; ++i) log_u_[i] += epsilon * static_cast<double>(std::log(u_[i]));
       for (Index j = 0; j < m_; ++j) {
@@ -164,7 +168,8 @@ class DenseSimplex {
     std::fill(open_.begin(), open_.end(), 0.0);
   }
 
-  /// Puts rows in the order of what they lose without their best column, and clips costs that are out of all proportion to that.
+  /// Puts rows in the order of what they lose without their best column, and clips costs that are out of all proportion
+  /// to that.
   void rank_rows() {
     regret_.resize(n_);
     for (Index i = 0; i < n_; ++i) {
@@ -204,8 +209,8 @@ class DenseSimplex {
     }
   }
 
-  /// Hangs every tree of the forest on the one of the first column, by an arc without flow from a row of its own to the best column that is
-  /// hung already: the result is strongly feasible.
+  /// Hangs every tree of the forest on the one of the first column, by an arc without flow from a row of its own to the
+  /// best column that is hung already: the result is strongly feasible.
   void link_forest() {
     const auto nodes = static_cast<Node>(n_ + m_);
     if (static_cast<Node>(forest_.size()) == nodes - 1) return;
@@ -275,7 +280,8 @@ class DenseSimplex {
       const T* entries = cost.row(i, 0, cost.cols(), buffer_.data());
       double& f = potentials.f[i];
       const Index count = isa::kernels<T>().find_below(entries, potentials.g.data(), cost.cols(), f, tight.data());
-      for (Index k = 0; k < count; ++k) make_feasible(f, potentials.g[tight[k]], static_cast<double>(entries[tight[k]]));
+      for (Index k = 0; k < count; ++k)
+        make_feasible(f, potentials.g[tight[k]], static_cast<double>(entries[tight[k]]));
     }
     return potentials;
   }
@@ -283,10 +289,10 @@ class DenseSimplex {
   const isa::Kernels<double>& kernels_ = isa::kernels<double>();
   Index n_ = 0;
   Index m_ = 0;
-  Index stride_ = 0;             ///< of the rows of the table: m, padded for the kernels
-  std::vector<Node> rows_;       ///< points of positive mass
+  Index stride_ = 0;        ///< of the rows of the table: m, padded for the kernels
+  std::vector<Node> rows_;  ///< points of positive mass
   std::vector<Node> cols_;
-  std::vector<Mass> row_mass_;   ///< not sent yet
+  std::vector<Mass> row_mass_;  ///< not sent yet
   std::vector<Mass> col_mass_;
   std::vector<T> buffer_;
   std::vector<double> table_;    ///< n x m reduced costs, clipped; +inf in the padding
@@ -295,15 +301,15 @@ class DenseSimplex {
   std::vector<double> largest_;  ///< entry of each row
   std::vector<double> open_;     ///< 0 for columns that may be chosen, -inf for others
   std::vector<double> regret_;
-  std::vector<Node> order_;      ///< rows by regret
+  std::vector<Node> order_;  ///< rows by regret
   std::vector<TreeArc> forest_;
-  std::vector<float> kernel_;    ///< for `approach`, as all up to `log_u_`
+  std::vector<float> kernel_;  ///< for `approach`, as all up to `log_u_`
   std::vector<float> row_weight_;
   std::vector<float> col_weight_;
   std::vector<float> u_;
   std::vector<float> v_;
   std::vector<float> sums_;
-  std::vector<double> log_u_;    ///< times the temperature
+  std::vector<double> log_u_;  ///< times the temperature
   SpanningTree tree_;
   double clip_ = kInfinity;
 };

@@ -9,7 +9,8 @@
 
 namespace otfast::exact {
 
-/// The cost that is 1 on forbidden (+inf) pairs of another one, and 0 elsewhere: the least cost is the mass that must cross them.
+/// The cost that is 1 on forbidden (+inf) pairs of another one, and 0 elsewhere: the least cost is the mass that must
+/// cross them.
 template <class T>
 class ForbiddenPairs final : public Cost<T> {
  public:
@@ -18,7 +19,8 @@ class ForbiddenPairs final : public Cost<T> {
 
   const T* row(Index i, Index begin, Index end, T* buffer) const override {
     const T* entries = cost_->row(i, begin, end, buffer);
-    std::transform(entries, entries + (end - begin), buffer, [](T c) { return c == std::numeric_limits<T>::infinity() ? T{1} : T{0}; });
+    std::transform(entries, entries + (end - begin), buffer,
+                   [](T c) { return c == std::numeric_limits<T>::infinity() ? T{1} : T{0}; });
     return buffer;
   }
 

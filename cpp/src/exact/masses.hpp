@@ -11,8 +11,9 @@ namespace otfast::exact {
 
 using Mass = std::int64_t;
 
-/// Both marginals in units of `unit`, with equal totals. Weights that are whole multiples of a common number (uniform or counted data)
-/// are kept as exact multiples; any others are rounded to 2^-60 of the total, far below what their own digits can tell.
+/// Both marginals in units of `unit`, with equal totals. Weights that are whole multiples of a common number (uniform
+/// or counted data) are kept as exact multiples; any others are rounded to 2^-60 of the total, far below what their own
+/// digits can tell.
 struct Masses {
   std::vector<Mass> rows;
   std::vector<Mass> cols;

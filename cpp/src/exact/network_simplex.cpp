@@ -6,10 +6,12 @@
 namespace otfast::exact {
 namespace {
 
-/// Block search (Grigoriadis): looks at the arcs in turn, a block at a time, and takes the best of the first block that has one.
+/// Block search (Grigoriadis): looks at the arcs in turn, a block at a time, and takes the best of the first block that
+/// has one.
 class BlockSearch {
  public:
-  BlockSearch(const ArcList& arcs, const SpanningTree& tree) : arcs_(arcs), tree_(tree), tail_(arcs.size()), head_(arcs.size()) {
+  BlockSearch(const ArcList& arcs, const SpanningTree& tree)
+      : arcs_(arcs), tree_(tree), tail_(arcs.size()), head_(arcs.size()) {
     block_ = std::max<Index>(32, static_cast<Index>(0.5 * std::sqrt(static_cast<double>(arcs.size()))));
     follow_renumbering();
   }

@@ -14,7 +14,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// Rows and columns to a block where blocks are skipped: small enough for tight bounds, large enough to pay for the test.
+/// Rows and columns to a block where blocks are skipped: small enough for tight bounds, large enough to pay for the
+/// test.
 constexpr Index kBoundedRows = 32;
 constexpr Index kBoundedCols = 64;
 
@@ -57,12 +58,14 @@ struct ReducedCosts<T>::Scratch {
 template <class T>
 ReducedCosts<T>::ReducedCosts(const Cost<T>& cost, Monitor& monitor) : cost_(cost), monitor_(monitor) {
   // Few rows or columns: bounds cost more than they save.
-  if (cost.rows() >= 4 * kBoundedRows && cost.cols() >= 4 * kBoundedCols) bounds_ = cost.block_bounds(kBoundedRows, kBoundedCols);
+  if (cost.rows() >= 4 * kBoundedRows && cost.cols() >= 4 * kBoundedCols)
+    bounds_ = cost.block_bounds(kBoundedRows, kBoundedCols);
   row_block_ = bounds_ ? kBoundedRows : std::clamp<Index>(kStreamed / std::max<Index>(cost.cols(), 1), 1, 64);
   col_block_ = bounds_ ? kBoundedCols : std::max<Index>(cost.cols(), 1);
 }
 
-/// Calls `visit(block, chunk, scratch)` for all blocks of rows; blocks that share a number `chunk` run one after another.
+/// Calls `visit(block, chunk, scratch)` for all blocks of rows; blocks that share a number `chunk` run one after
+/// another.
 template <class T>
 template <class Visit>
 void ReducedCosts<T>::for_row_blocks(Visit visit) const {
@@ -92,7 +95,8 @@ std::vector<Pair> ReducedCosts<T>::collect(Visit visit) const {
   return all;
 }
 
-/// f of the rows of one block. With bounds, column blocks come in the order of what they can offer, until none can improve a row.
+/// f of the rows of one block. With bounds, column blocks come in the order of what they can offer, until none can
+/// improve a row.
 template <class T>
 void ReducedCosts<T>::transform_block(Index block, const std::vector<double>& g, const std::vector<double>& g_max,
                                       std::vector<double>& f, Scratch& scratch) const {
@@ -110,7 +114,8 @@ void ReducedCosts<T>::transform_block(Index block, const std::vector<double>& g,
     return;
   }
   scratch.offers.clear();
-  for (Index k = 0; k < static_cast<Index>(g_max.size()); ++k) scratch.offers.push_back({bounds_->lower(block, k) - g_max[k], k});
+  for (Index k = 0; k < static_cast<Index>(g_max.size()); ++k)
+    scratch.offers.push_back({bounds_->lower(block, k) - g_max[k], k});
   std::sort(scratch.offers.begin(), scratch.offers.end());
   for (Index i = begin; i < end; ++i) {
     if (f[i] > -kInfinity) f[i] = kInfinity;
@@ -234,7 +239,7 @@ void ReducedCosts<T>::transform_cols(const std::vector<double>& f, std::vector<d
 
 template <class T>
 typename ReducedCosts<T>::Scale ReducedCosts<T>::scale(const std::vector<double>& f, const std::vector<double>& g,
-                                                      Index per_row) const {
+                                                       Index per_row) const {
   const auto& kernels = isa::kernels<T>();
   const Index rows = cost_.rows(), cols = cost_.cols();
   const Index sampled = std::min(rows, std::max<Index>(8, kSample / cols));

@@ -18,8 +18,9 @@ struct Pair {
   double reduced = 0.0;
 };
 
-/// Looks at all pairs of a cost, in O(rows + cols) memory: streaming the matrix, or, where the cost bounds its blocks, only the
-/// blocks that can matter. Threads share the rows; the monitor is polled. A potential of -inf takes its row or column out of the problem.
+/// Looks at all pairs of a cost, in O(rows + cols) memory: streaming the matrix, or, where the cost bounds its blocks,
+/// only the blocks that can matter. Threads share the rows; the monitor is polled. A potential of -inf takes its row or
+/// column out of the problem.
 template <class T>
 class ReducedCosts {
  public:
@@ -32,13 +33,15 @@ class ReducedCosts {
   void transform_cols(const std::vector<double>& f, std::vector<double>& g) const;
 
   /// All pairs with reduced cost below `threshold`, by rows; of a row at most the `per_row` smallest.
-  std::vector<Pair> below(const std::vector<double>& f, const std::vector<double>& g, double threshold, Index per_row) const;
+  std::vector<Pair> below(const std::vector<double>& f, const std::vector<double>& g, double threshold,
+                          Index per_row) const;
 
   /// `transform_rows`, and the pairs below `threshold` for the new f, in one pass.
-  std::vector<Pair> transform_rows_and_find_below(const std::vector<double>& g, std::vector<double>& f, double threshold,
-                                                  Index per_row) const;
+  std::vector<Pair> transform_rows_and_find_below(const std::vector<double>& g, std::vector<double>& f,
+                                                  double threshold, Index per_row) const;
 
-  /// What reduced costs look like when f is the transform of g, estimated from some rows (`f` only says which rows take part).
+  /// What reduced costs look like when f is the transform of g, estimated from some rows (`f` only says which rows take
+  /// part).
   struct Scale {
     double near;     ///< about `per_row` pairs of a row lie below it
     double typical;  ///< a sixteenth of the pairs lie below it
@@ -48,10 +51,11 @@ class ReducedCosts {
  private:
   struct Scratch;
 
-  void transform_block(Index block, const std::vector<double>& g, const std::vector<double>& g_max, std::vector<double>& f,
-                       Scratch& scratch) const;
-  void find_in_block(Index block, const std::vector<double>& f, const std::vector<double>& g, const std::vector<double>& g_max,
-                     double threshold, Index per_row, Scratch& scratch, std::vector<Pair>& found) const;
+  void transform_block(Index block, const std::vector<double>& g, const std::vector<double>& g_max,
+                       std::vector<double>& f, Scratch& scratch) const;
+  void find_in_block(Index block, const std::vector<double>& f, const std::vector<double>& g,
+                     const std::vector<double>& g_max, double threshold, Index per_row, Scratch& scratch,
+                     std::vector<Pair>& found) const;
   Index row_blocks() const { return (cost_.rows() + row_block_ - 1) / row_block_; }
   template <class Visit>
   void for_row_blocks(Visit visit) const;

@@ -61,7 +61,8 @@ void SpanningTree::build(Node rows, Node cols, const std::vector<TreeArc>& arcs,
 
 void SpanningTree::recompute_potentials() {
   y_[root()] = 0.0;
-  for (Node v = thread_[root()]; v != root(); v = thread_[v]) y_[v] = y_[parent_[v]] + (is_row(v) ? -cost_[v] : cost_[v]);
+  for (Node v = thread_[root()]; v != root(); v = thread_[v])
+    y_[v] = y_[parent_[v]] + (is_row(v) ? -cost_[v] : cost_[v]);
 }
 
 void SpanningTree::renumber() {
@@ -120,9 +121,10 @@ std::vector<TreeArc> SpanningTree::arcs() const {
 }
 
 void SpanningTree::pivot(Node tail, Node head, double cost, double reduced) {
-  // Climb from both ends to where the paths join. Mass moves from the join down to `tail`, along the entering arc, and from `head` up:
-  // flow shrinks on the arcs of rows on the first path and of columns on the second. Among equals the last one met in that
-  // direction leaves: on the first path the lowest, on the second the highest, and the second path before the first.
+  // Climb from both ends to where the paths join. Mass moves from the join down to `tail`, along the entering arc, and
+  // from `head` up: flow shrinks on the arcs of rows on the first path and of columns on the second. Among equals the
+  // last one met in that direction leaves: on the first path the lowest, on the second the highest, and the second path
+  // before the first.
   Mass room_tail = std::numeric_limits<Mass>::max(), room_head = room_tail;
   Node out_tail = -1, out_head = -1;
   Node u = tail, v = head;
@@ -153,7 +155,8 @@ void SpanningTree::pivot(Node tail, Node head, double cost, double reduced) {
   const Node end = reverse_stem(bottom, top, cost, amount);
   attach(bottom, end, target, join);
 
-  // y of one side of the cut changes until the entering arc's reduced cost is zero: the smaller side, as only differences matter.
+  // y of one side of the cut changes until the entering arc's reduced cost is zero: the smaller side, as only
+  // differences matter.
   const double delta = at_head ? reduced : -reduced;
   const Node count = size_[bottom];
   if (2 * count <= nodes_) {
@@ -168,8 +171,8 @@ void SpanningTree::move_flow(Node tail, Node head, Node join, Mass amount) {
   for (Node v = head; v != join; v = parent_[v]) flow_[v] += is_row(v) ? amount : -amount;
 }
 
-/// Takes the subtree of `top` out of the thread; its own arrays stay. Sizes are right again below `join` only: above it what leaves
-/// comes back in `attach`.
+/// Takes the subtree of `top` out of the thread; its own arrays stay. Sizes are right again below `join` only: above it
+/// what leaves comes back in `attach`.
 void SpanningTree::detach(Node top, Node join) {
   const Node before = reverse_thread_[top], end = last_[top], after = thread_[end], count = size_[top];
   thread_[before] = after;
@@ -178,19 +181,20 @@ void SpanningTree::detach(Node top, Node join) {
   for (Node v = parent_[top]; v != -1 && last_[v] == end; v = parent_[v]) last_[v] = before;
 }
 
-/// Re-roots the detached subtree of `top` at its node `bottom`, whose arc to the new parent gets `cost` and `flow`. Returns the last
-/// node of the new preorder.
+/// Re-roots the detached subtree of `top` at its node `bottom`, whose arc to the new parent gets `cost` and `flow`.
+/// Returns the last node of the new preorder.
 ///
-/// With the stem s0 = bottom, s1 = parent(s0), ..., sk = top, the new preorder is T(s0), T(s1) \ T(s0), ..., T(sk) \ T(sk-1): each
-/// difference is at most two runs of the old thread, the one from s_i to before T(s_{i-1}) and the one behind it.
+/// With the stem s0 = bottom, s1 = parent(s0), ..., sk = top, the new preorder is T(s0), T(s1) \ T(s0), ..., T(sk)
+/// \ T(sk-1): each difference is at most two runs of the old thread, the one from s_i to before T(s_{i-1}) and the one
+/// behind it.
 Node SpanningTree::reverse_stem(Node bottom, Node top, double cost, Mass flow) {
   const Node total = size_[top];
   stem_.clear();
   for (Node v = bottom; v != top; v = parent_[v]) stem_.push_back(v);
   stem_.push_back(top);
 
-  Node end = last_[bottom];        // of the new preorder so far
-  Node behind = thread_[end];      // what followed T(s_{i-1}) in the old preorder
+  Node end = last_[bottom];    // of the new preorder so far
+  Node behind = thread_[end];  // what followed T(s_{i-1}) in the old preorder
   Node below_size = size_[bottom], below_last = end;
   double below_cost = cost_[bottom];
   Mass below_flow = flow_[bottom];
@@ -236,7 +240,8 @@ void SpanningTree::attach(Node bottom, Node end, Node target, Node join) {
   for (Node v = target; v != -1 && last_[v] == target; v = parent_[v]) last_[v] = end;
 }
 
-/// Adds `delta` to the potentials of the run first .. last of the thread, walked from both ends: two chains of loads in flight.
+/// Adds `delta` to the potentials of the run first .. last of the thread, walked from both ends: two chains of loads in
+/// flight.
 void SpanningTree::shift(Node first, Node last, Node count, double delta) {
   for (; count >= 2; count -= 2) {
     y_[first] += delta;

@@ -18,26 +18,28 @@ struct TreeArc {
   double cost = 0.0;
 };
 
-/// To the outside, nodes 0..rows-1 are rows (they send mass), rows..rows+cols-1 are columns (they receive it). Every node but the root owns the arc to
-/// its parent; an arc always leads from a row to a column, so a row's arc points up and a column's arc points down.
+/// To the outside, nodes 0..rows-1 are rows (they send mass), rows..rows+cols-1 are columns (they receive it). Every
+/// node but the root owns the arc to its parent; an arc always leads from a row to a column, so a row's arc points up
+/// and a column's arc points down.
 ///
-/// The tree is stored as flat arrays. `thread` is the preorder as a ring; with `last` (the last node of a subtree in that order) and
-/// `size` it cuts, re-roots and re-hangs a subtree while touching only the path that turns around.
-/// Potentials are kept as y = -f on rows and y = +g on columns: a reduced cost is c + y[tail] - y[head], and when a subtree is
-/// re-hung all its y change by the same number.
+/// The tree is stored as flat arrays. `thread` is the preorder as a ring; with `last` (the last node of a subtree in
+/// that order) and `size` it cuts, re-roots and re-hangs a subtree while touching only the path that turns around.
+/// Potentials are kept as y = -f on rows and y = +g on columns: a reduced cost is c + y[tail] - y[head], and when a
+/// subtree is re-hung all its y change by the same number.
 ///
-/// Inside, nodes have places: numbers in preorder, given anew by `renumber`. Subtrees then lie together in memory, and the walk that changes
-/// their potentials, which is where the simplex spends its time, stays in the nearest cache.
+/// Inside, nodes have places: numbers in preorder, given anew by `renumber`. Subtrees then lie together in memory, and
+/// the walk that changes their potentials, which is where the simplex spends its time, stays in the nearest cache.
 class SpanningTree {
  public:
-  /// Makes this the tree of rows + cols - 1 arcs that span the graph, and sets its potentials. Places are node numbers at first. Memory
-  /// is kept from one tree to the next.
+  /// Makes this the tree of rows + cols - 1 arcs that span the graph, and sets its potentials. Places are node numbers
+  /// at first. Memory is kept from one tree to the next.
   void build(Node rows, Node cols, const std::vector<TreeArc>& arcs, Node root);
 
   /// Recomputes the potentials from the arc costs, which removes the rounding that pivots accumulate.
   void recompute_potentials();
 
-  /// Gives all nodes new places, in preorder, and recomputes the potentials; their median becomes 0. Costs a few passes over the nodes.
+  /// Gives all nodes new places, in preorder, and recomputes the potentials; their median becomes 0. Costs a few passes
+  /// over the nodes.
   void renumber();
 
   /// Where a node is now.
@@ -47,8 +49,9 @@ class SpanningTree {
   static constexpr Node kPadding = 8;
   const double* y() const { return y_.data(); }
 
-  /// Lets the arc between two places, of cost `cost` and reduced cost `reduced` < 0, enter the basis, and the last blocking arc of its cycle
-  /// leave it (Cunningham's rule, which keeps the tree strongly feasible: degenerate pivots cannot cycle).
+  /// Lets the arc between two places, of cost `cost` and reduced cost `reduced` < 0, enter the basis, and the last
+  /// blocking arc of its cycle leave it (Cunningham's rule, which keeps the tree strongly feasible: degenerate pivots
+  /// cannot cycle).
   void pivot(Node tail, Node head, double cost, double reduced);
 
   /// Potentials by node.
@@ -75,8 +78,8 @@ class SpanningTree {
   Node rows_ = 0;
   Node nodes_ = 0;
   Node root_node_ = 0;
-  std::vector<Node> place_;           ///< by node
-  std::vector<Node> node_;            ///< by place, as all below
+  std::vector<Node> place_;  ///< by node
+  std::vector<Node> node_;   ///< by place, as all below
   std::vector<char> is_row_;
   std::vector<Node> parent_;          ///< -1 at the root, which has place 0 after `renumber`
   std::vector<Node> thread_;          ///< next node in preorder, a ring

@@ -18,8 +18,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// The problem with the points of positive mass only, in an order in which neighbours are near, so that blocks of pairs can be
-/// skipped. Worth it where points can be copied cheaply and blocks have bounds.
+/// The problem with the points of positive mass only, in an order in which neighbours are near, so that blocks of pairs
+/// can be skipped. Worth it where points can be copied cheaply and blocks have bounds.
 template <class T>
 struct Reordered {
   std::vector<Node> rows, cols;  ///< old numbers
@@ -53,31 +53,37 @@ struct Reordered {
 };
 
 template <class T>
-Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& options, Account& account, Monitor& monitor) {
+Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& options, Account& account,
+                   Monitor& monitor) {
   if (cost.rows() * cost.cols() <= kDensePairs && options.start == Start::automatic) {
     if (auto basis = dense_simplex(cost, masses, account, monitor)) return *std::move(basis);
     account.pivots = 0;
   }
   std::vector<double> f(options.f.begin(), options.f.end());
   const Settings settings{options.start, options.tolerance};
-  if (!cost.block_bounds(cost.rows(), cost.cols())) return generate_columns(cost, masses.rows, masses.cols, f, settings, account, monitor);
+  if (!cost.block_bounds(cost.rows(), cost.cols()))
+    return generate_columns(cost, masses.rows, masses.cols, f, settings, account, monitor);
   const Reordered<T> near(cost, masses);
   std::vector<double> near_f;
   if (!f.empty()) {
     for (const Node i : near.rows) near_f.push_back(f[i]);
   }
-  return near.restore(generate_columns(*near.cost, near.masses.rows, near.masses.cols, near_f, settings, account, monitor),
-                      cost.rows(), cost.cols());
+  return near.restore(
+      generate_columns(*near.cost, near.masses.rows, near.masses.cols, near_f, settings, account, monitor), cost.rows(),
+      cost.cols());
 }
 
 /// Gives the points without mass (potential -inf) the largest potentials that keep the dual feasible; all others stay.
 template <class T>
 void complete(const Cost<T>& cost, Potentials& potentials, Monitor& monitor) {
   const ReducedCosts<T> passes(cost, monitor);
-  const auto missing = [](const std::vector<double>& values) { return std::count(values.begin(), values.end(), -kInfinity) > 0; };
+  const auto missing = [](const std::vector<double>& values) {
+    return std::count(values.begin(), values.end(), -kInfinity) > 0;
+  };
   const auto fill = [](std::vector<double>& values, const std::vector<double>& found) {
     for (std::size_t k = 0; k < values.size(); ++k) {
-      if (values[k] == -kInfinity) values[k] = found[k] < kInfinity ? found[k] : 0.0;  // forbidden pairs only: any number
+      if (values[k] == -kInfinity)
+        values[k] = found[k] < kInfinity ? found[k] : 0.0;  // forbidden pairs only: any number
     }
   };
   const auto ask_missing = [](const std::vector<double>& values) {
@@ -110,7 +116,8 @@ void make_feasible(const Cost<T>& cost, Potentials& potentials, Monitor& monitor
 }  // namespace
 
 template <class T>
-Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options, Monitor& monitor) {
+Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options,
+                Monitor& monitor) {
   const Masses masses = whole_masses(a, b);
   const Index most_pivots = options.max_pivots < 0 ? std::numeric_limits<Index>::max() : options.max_pivots;
   Account account{0, most_pivots, 0.0, masses.unit};
@@ -145,7 +152,9 @@ Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<cons
   return result;
 }
 
-template Transport solve(const Cost<float>&, VectorView<const double>, VectorView<const double>, const Options&, Monitor&);
-template Transport solve(const Cost<double>&, VectorView<const double>, VectorView<const double>, const Options&, Monitor&);
+template Transport solve(const Cost<float>&, VectorView<const double>, VectorView<const double>, const Options&,
+                         Monitor&);
+template Transport solve(const Cost<double>&, VectorView<const double>, VectorView<const double>, const Options&,
+                         Monitor&);
 
 }  // namespace otfast::exact

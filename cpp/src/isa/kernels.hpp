@@ -36,17 +36,21 @@ struct Kernels {
   /// min over j < n of c[j] - g[j]; `*argmin` is the first j that attains it, 0 where nothing is below +inf.
   double (*min_reduced)(const T* c, const double* g, Index n, Index* argmin);
 
-  /// The same for a block of a table: min over i < rows, j < cols of table[i * stride + j] + y[i] - g[j]; `*place` is i * stride + j. The
-  /// rows of the table are padded with +inf, and g with any finite numbers, to whole vectors (`kOverread<double>`).
-  double (*min_reduced_rows)(const double* table, Index stride, const double* y, const double* g, Index rows, Index cols, Index* place);
+  /// The same for a block of a table: min over i < rows, j < cols of table[i * stride + j] + y[i] - g[j]; `*place` is i
+  /// * stride + j. The rows of the table are padded with +inf, and g with any finite numbers, to whole vectors
+  /// (`kOverread<double>`).
+  double (*min_reduced_rows)(const double* table, Index stride, const double* y, const double* g, Index rows,
+                             Index cols, Index* place);
 
-  /// kernel = exp((f_i + g_j - costs_ij) / epsilon) to five digits, kept within 2^-120 .. 2^120. The stride is a multiple of
-  /// `kOverread<float>`; what is behind the columns is computed, too.
-  void (*exponentiate)(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon, Index rows,
-                       float* kernel);
+  /// kernel = exp((f_i + g_j - costs_ij) / epsilon) to five digits, kept within 2^-120 .. 2^120. The stride is a
+  /// multiple of `kOverread<float>`; what is behind the columns is computed, too.
+  void (*exponentiate)(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon,
+                       Index rows, float* kernel);
 
-  /// One Sinkhorn iteration on such a kernel: u = a / K v, then v = b / K^T u. Behind the columns b is zero; `sums` is scratch.
-  void (*scale_once)(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v, float* sums);
+  /// One Sinkhorn iteration on such a kernel: u = a / K v, then v = b / K^T u. Behind the columns b is zero; `sums` is
+  /// scratch.
+  void (*scale_once)(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v,
+                     float* sums);
 
   /// best[j] = min(best[j], c[j] - f).
   void (*lower_columns)(const T* c, double f, double* best, Index n);

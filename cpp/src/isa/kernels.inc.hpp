@@ -68,7 +68,8 @@ inline Number least_lane(V v) {
   return lanes[0];
 }
 
-/// The least entries that the lanes of a few vectors have met, and where: enough chains to hide the latency of a minimum.
+/// The least entries that the lanes of a few vectors have met, and where: enough chains to hide the latency of a
+/// minimum.
 struct Least {
   static constexpr Index kChains = 4;
   static constexpr long long kNowhere = 1LL << 62;
@@ -89,7 +90,8 @@ struct Least {
     value[chain] = lower(values, value[chain]);
   }
 
-  /// c[j] - g[j] + y for j < n, known as place + j. Where `padded`, whole vectors can be read, with c = +inf behind the end.
+  /// c[j] - g[j] + y for j < n, known as place + j. Where `padded`, whole vectors can be read, with c = +inf behind the
+  /// end.
   template <bool padded, class T>
   void scan(const T* c, const double* g, double y, Index n, Index place_of_first) {
     Index j = 0;
@@ -99,7 +101,8 @@ struct Least {
         take(u, load_doubles(c + at) - load(g + at) + y, place_of_first + at);
       }
     }
-    for (; j + (padded ? 1 : kDoubles) <= n; j += kDoubles) take(0, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
+    for (; j + (padded ? 1 : kDoubles) <= n; j += kDoubles)
+      take(0, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
     if constexpr (!padded) {
       if (j >= n) return;
       T rest[kDoubles];
@@ -130,7 +133,8 @@ double min_reduced(const T* c, const double* g, Index n, Index* argmin) {
   return least.join(argmin);
 }
 
-double min_reduced_rows(const double* table, Index stride, const double* y, const double* g, Index rows, Index cols, Index* place) {
+double min_reduced_rows(const double* table, Index stride, const double* y, const double* g, Index rows, Index cols,
+                        Index* place) {
   Least least;
   for (Index i = 0; i < rows; ++i) least.scan<true>(table + i * stride, g, y[i], cols, i * stride);
   return least.join(place);
@@ -393,11 +397,14 @@ inline Doubles rough_exp2(Doubles x) {
   const Doubles r = x - (shifted - kRound);
   // Taylor's series of 2^r on [-1/2, 1/2].
   const Doubles power =
-      1.0 + r * (0.6931471805599453 + r * (0.2402265069591007 + r * (0.0555041086648216 + r * (0.0096181291076285 + r * 0.0013333558146428))));
+      1.0 +
+      r * (0.6931471805599453 +
+           r * (0.2402265069591007 + r * (0.0555041086648216 + r * (0.0096181291076285 + r * 0.0013333558146428))));
   return reinterpret_cast<Doubles>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << 52));
 }
 
-void exponentiate(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon, Index rows, float* kernel) {
+void exponentiate(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon,
+                  Index rows, float* kernel) {
   constexpr double kLog2E = 1.4426950408889634;
   const double scale = inverse_epsilon * kLog2E;
   const Doubles floor = Doubles{} - 120.0;  // the least power that single precision holds in full
@@ -406,13 +413,15 @@ void exponentiate(const double* costs, Index stride, const double* f, const doub
     for (Index j = 0; j < stride; j += kDoubles) {
       const Doubles exponent = (f[i] + load(g + j) - load(costs + i * stride + j)) * scale;
       const Doubles kept = lower(exponent < floor ? floor : exponent, ceiling);
-      const auto narrow = __builtin_convertvector(rough_exp2(kept), typename VectorType<float, OTFAST_VECTOR_BYTES / 2>::type);
+      const auto narrow =
+          __builtin_convertvector(rough_exp2(kept), typename VectorType<float, OTFAST_VECTOR_BYTES / 2>::type);
       __builtin_memcpy(kernel + i * stride + j, &narrow, sizeof narrow);
     }
   }
 }
 
-void scale_once(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v, float* sums) {
+void scale_once(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v,
+                float* sums) {
   using Floats = Vector<float>;
   constexpr Index kFloats = kLanes<float>;
   for (Index j = 0; j < stride; j += kFloats) store(sums + j, Floats{});

@@ -1,4 +1,5 @@
-// What a solver knows about a cost matrix: its rows. Dense arrays, point clouds, grids and low-rank products differ only here.
+// What a solver knows about a cost matrix: its rows. Dense arrays, point clouds, grids and low-rank products differ
+// only here.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ class BlockBounds {
   virtual double lower(Index row_block, Index col_block) const = 0;
 };
 
-/// A cost matrix C of `rows() x cols()` entries of type T (float or double), stored or not. Immutable, so any thread may read it.
+/// A cost matrix C of `rows() x cols()` entries of type T (float or double), stored or not. Immutable, so any thread
+/// may read it.
 template <class T>
 class Cost {
  public:
@@ -36,7 +38,8 @@ class Cost {
     return *row(i, j, j + 1, &buffer);
   }
 
-  /// The matrix C[rows, cols] as a cost of its own, in that order. Never larger in memory than O(rows + cols), or a small constant.
+  /// The matrix C[rows, cols] as a cost of its own, in that order. Never larger in memory than O(rows + cols), or a
+  /// small constant.
   virtual std::unique_ptr<Cost<T>> restrict(VectorView<const Node> rows, VectorView<const Node> cols) const = 0;
 
   /// Coordinates that tell near rows from far ones (same for columns when `of_rows` is false): rows x dim, row-major.
@@ -47,8 +50,9 @@ class Cost {
   };
   virtual Features features(bool of_rows) const = 0;
 
-  /// Lower bounds for blocks of `row_block` consecutive rows times `col_block` consecutive columns, with which a search for small
-  /// reduced costs skips most of the matrix; null where nothing cheap is known. Useful only if neighbours in order are near.
+  /// Lower bounds for blocks of `row_block` consecutive rows times `col_block` consecutive columns, with which a search
+  /// for small reduced costs skips most of the matrix; null where nothing cheap is known. Useful only if neighbours in
+  /// order are near.
   virtual std::unique_ptr<BlockBounds> block_bounds(Index row_block, Index col_block) const {
     static_cast<void>(row_block);
     static_cast<void>(col_block);

@@ -17,8 +17,8 @@ struct Progress {
 /// Thrown by a monitor to give the whole call up: nobody wants its result any more.
 struct Aborted {};
 
-/// Solvers report where they stand whenever `due()`, which only reads a clock, and poll in between, all on the thread that called
-/// them. The base class is the silent monitor: never due, never stops.
+/// Solvers report where they stand whenever `due()`, which only reads a clock, and poll in between, all on the thread
+/// that called them. The base class is the silent monitor: never due, never stops.
 class Monitor {
  public:
   virtual ~Monitor() = default;
@@ -35,7 +35,8 @@ class Monitor {
     return stopped_;
   }
 
-  /// For work between two reports: says again what was said last, if it is time. A wish to stop waits for the next report.
+  /// For work between two reports: says again what was said last, if it is time. A wish to stop waits for the next
+  /// report.
   void poll() {
     if (due()) report(progress_);
   }

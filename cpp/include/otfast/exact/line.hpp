@@ -21,8 +21,8 @@ double line_distance(const LineMeasure<T>& mu, const LineMeasure<T>& nu, double 
 extern template double line_distance(const LineMeasure<float>&, const LineMeasure<float>&, double);
 extern template double line_distance(const LineMeasure<double>&, const LineMeasure<double>&, double);
 
-/// The monotone plan, with potentials that prove it optimal. `p` and the points must be such that |x_i - y_j|^p is finite.
-/// O(n + m) time and memory.
+/// The monotone plan, with potentials that prove it optimal. `p` and the points must be such that |x_i - y_j|^p is
+/// finite. O(n + m) time and memory.
 Transport line_plan(const LineMeasure<double>& mu, const LineMeasure<double>& nu, double p);
 
 }  // namespace otfast::exact

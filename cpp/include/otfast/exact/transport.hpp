@@ -28,19 +28,20 @@ struct Options {
 /// A basic solution and its certificate. Potentials are numbers for points without mass, too.
 struct Transport {
   Status status = Status::optimal;
-  std::vector<Node> rows;       ///< plan: rows, columns and masses of its entries, at most rows + columns - 1
+  std::vector<Node> rows;  ///< plan: rows, columns and masses of its entries, at most rows + columns - 1
   std::vector<Node> cols;
   std::vector<double> mass;
-  std::vector<double> f;        ///< dual variables: f_i + g_j <= C_ij, unless the solver was interrupted
+  std::vector<double> f;  ///< dual variables: f_i + g_j <= C_ij, unless the solver was interrupted
   std::vector<double> g;
-  double value = 0.0;           ///< <P, C>
-  double dual_value = 0.0;      ///< <f, a> + <g, b>
+  double value = 0.0;       ///< <P, C>
+  double dual_value = 0.0;  ///< <f, a> + <g, b>
   Index pivots = 0;
 };
 
-/// Solves min <P, C> over the couplings of `a` and `b`: weights >= 0, finite, with equal positive totals up to rounding (what is left of a
-/// difference is taken off `b`). Memory beyond the cost is linear in rows + columns.
+/// Solves min <P, C> over the couplings of `a` and `b`: weights >= 0, finite, with equal positive totals up to rounding
+/// (what is left of a difference is taken off `b`). Memory beyond the cost is linear in rows + columns.
 template <class T>
-Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options, Monitor& monitor);
+Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options,
+                Monitor& monitor);
 
 }  // namespace otfast::exact
