@@ -14,7 +14,7 @@ std::vector<Index> by_cost(const ArcList& arcs, Index first, double clip) {
   const Index count = arcs.size() - first;
   double largest = 0.0;
   for (Index e = first; e < arcs.size(); ++e) largest = std::max(largest, std::min(arcs.cost[e], clip));
-  const double scale = largest > 0.0 ? static_cast<double>(count - 1) / largest : 0.0;
+  const double scale = largest > 0x1p-900 ? static_cast<double>(count - 1) / largest : 0.0;  // finite
   // Rounding leaves some costs below zero.
   const auto bucket = [&](Index e) { return static_cast<Index>(std::clamp(arcs.cost[e], 0.0, clip) * scale); };
   std::vector<Index> start(count + 1, 0), order(count);
