@@ -16,7 +16,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Reduced costs are clipped at this multiple of a row's typical regret (see column_generation.cpp on clipping).
-constexpr double kClip = 4096.0;
+constexpr double kClip = 65536.0;
 
 /// `approach`: from how many pairs on it pays, temperatures in units of a typical cost, and iterations at each.
 constexpr Index kWorthApproaching = 256;
