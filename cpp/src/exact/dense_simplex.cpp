@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// Reduced costs are clipped at this multiple of a row's typical regret (see column_generation.cpp on clipping).
+/// Reduced costs are clipped at this multiple of what a row typically regrets (see column_generation.cpp on clipping).
 constexpr double kClip = 65536.0;
 
 /// `approach`: from how many pairs on it pays, temperatures in units of a typical cost, and iterations at each.
@@ -25,6 +25,12 @@ constexpr int kSweeps = 5;
 
 /// Entries to price before the best one enters.
 constexpr Index kBlock = 512;
+
+double mean_size(const std::vector<double>& values, Index count) {
+  double sum = 0.0;
+  for (Index k = 0; k < count; ++k) sum += std::abs(values[k]);
+  return sum / static_cast<double>(count);
+}
 
 template <class T>
 class DenseSimplex {
@@ -183,9 +189,12 @@ class DenseSimplex {
     order_.resize(n_);
     std::iota(order_.begin(), order_.end(), Node{0});
     std::sort(order_.begin(), order_.end(), [&](Node p, Node q) { return regret_[p] > regret_[q]; });
-    const double typical = regret_[order_[n_ / 2]];
+    // Among ties most regrets are mere rounding of the potentials that were subtracted.
+    const double typical = regret_[order_[n_ / 4]];
+    const double rounding = 0x1p-40 * (mean_size(f_, n_) + mean_size(g_, m_));
     clip_ = kInfinity;
-    if (typical > 0.0 && typical < kInfinity && *std::max_element(largest_.begin(), largest_.end()) > kClip * typical) {
+    if (typical > rounding && typical < kInfinity &&
+        *std::max_element(largest_.begin(), largest_.end()) > kClip * typical) {
       clip_ = kClip * typical;
       for (Index i = 0; i < n_; ++i) {
         for (Index j = 0; j < m_; ++j) row(i)[j] = std::min(row(i)[j], clip_);
