@@ -123,8 +123,7 @@ class Level {
       for (const Node i : row_cells_.order) base_.f[i] = f[i];
       passes_.transform_cols(base_.f, base_.g);
     } else if (small() || start == Start::cold || (start == Start::automatic && cell_size_ratio_ > kTightCells)) {
-      passes_.transform_rows(base_.g, base_.f);
-      passes_.transform_cols(base_.f, base_.g);
+      passes_.transform_both(base_.f, base_.g);
     } else {
       // Each column takes the best offer of the representatives of the cells of rows.
       const auto coarse = cost_.restrict(view(row_cells_.representative), view(col_cells_.representative));

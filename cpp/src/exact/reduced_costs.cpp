@@ -190,51 +190,93 @@ std::vector<Pair> ReducedCosts<T>::transform_rows_and_find_below(const std::vect
   });
 }
 
+/// Lowers g to min_i C_ij - f_i, all rows after one another; `potential(i, row)` says f_i, -inf or +inf to leave a row
+/// out.
 template <class T>
-void ReducedCosts<T>::transform_cols(const std::vector<double>& f, std::vector<double>& g) const {
+template <class Potential>
+void ReducedCosts<T>::stream_cols(Potential potential, std::vector<double>& g) const {
   const auto& kernels = isa::kernels<T>();
   const Index rows = cost_.rows(), cols = cost_.cols();
   const auto caller = std::this_thread::get_id();
   std::vector<double> least(cols, kInfinity);
-  if (!bounds_) {
-    std::mutex merging;
-    const Index grain = std::max<Index>(16, kGrain / std::max<Index>(cols, 1));
-    parallel_for(rows, grain, [&](Index begin, Index end) {
-      std::vector<T> buffer(cols);
-      std::vector<double> best(cols, kInfinity);
-      for (Index i = begin; i < end; ++i) {
-        if (f[i] == -kInfinity) continue;
-        kernels.lower_columns(cost_.row(i, 0, cols, buffer.data()), f[i], best.data(), cols);
-        if (std::this_thread::get_id() == caller) monitor_.poll();
-      }
-      const std::lock_guard lock(merging);
-      for (Index j = 0; j < cols; ++j) least[j] = std::min(least[j], best[j]);
-    });
-  } else {
-    const std::vector<double> f_max = block_maxima(f, row_block_);
-    parallel_for((cols + col_block_ - 1) / col_block_, 8, [&](Index begin, Index end) {
-      std::vector<T> buffer(col_block_);
-      std::vector<Offer> offers;
-      for (Index block = begin; block < end; ++block) {
-        offers.clear();
-        for (Index k = 0; k < row_blocks(); ++k) offers.push_back({bounds_->lower(k, block) - f_max[k], k});
-        std::sort(offers.begin(), offers.end());
-        const Index j = block * col_block_, j_end = std::min(j + col_block_, cols);
-        for (const Offer& offer : offers) {
-          if (offer.bound >= *std::max_element(least.begin() + j, least.begin() + j_end)) break;
-          const Index i_end = std::min((offer.block + 1) * row_block_, rows);
-          for (Index i = offer.block * row_block_; i < i_end; ++i) {
-            if (f[i] == -kInfinity) continue;
-            kernels.lower_columns(cost_.row(i, j, j_end, buffer.data()), f[i], least.data() + j, j_end - j);
-          }
-        }
-        if (std::this_thread::get_id() == caller) monitor_.poll();
-      }
-    });
-  }
+  std::mutex merging;
+  const Index grain = std::max<Index>(16, kGrain / std::max<Index>(cols, 1));
+  parallel_for(rows, grain, [&](Index begin, Index end) {
+    std::vector<T> buffer(cols);
+    std::vector<double> best(cols, kInfinity);
+    for (Index i = begin; i < end; ++i) {
+      const T* row = cost_.row(i, 0, cols, buffer.data());
+      const double f = potential(i, row);
+      if (std::isinf(f)) continue;
+      kernels.lower_columns(row, f, best.data(), cols);
+      if (std::this_thread::get_id() == caller) monitor_.poll();
+    }
+    const std::lock_guard lock(merging);
+    for (Index j = 0; j < cols; ++j) least[j] = std::min(least[j], best[j]);
+  });
   for (Index j = 0; j < cols; ++j) {
     if (g[j] > -kInfinity) g[j] = least[j];
   }
+}
+
+/// The same by blocks of columns: blocks of rows come in the order of what they can offer, until none can lower a
+/// column.
+template <class T>
+void ReducedCosts<T>::search_cols(const std::vector<double>& f, std::vector<double>& g) const {
+  const auto& kernels = isa::kernels<T>();
+  const Index rows = cost_.rows(), cols = cost_.cols();
+  const auto caller = std::this_thread::get_id();
+  const std::vector<double> f_max = block_maxima(f, row_block_);
+  parallel_for((cols + col_block_ - 1) / col_block_, 8, [&](Index begin, Index end) {
+    std::vector<T> buffer(col_block_);
+    std::vector<double> least(col_block_);
+    std::vector<Offer> offers;
+    for (Index block = begin; block < end; ++block) {
+      offers.clear();
+      for (Index k = 0; k < row_blocks(); ++k) offers.push_back({bounds_->lower(k, block) - f_max[k], k});
+      std::sort(offers.begin(), offers.end());
+      const Index j = block * col_block_, j_end = std::min(j + col_block_, cols);
+      least.assign(j_end - j, kInfinity);
+      for (const Offer& offer : offers) {
+        if (offer.bound >= *std::max_element(least.begin(), least.end())) break;
+        const Index i_end = std::min((offer.block + 1) * row_block_, rows);
+        for (Index i = offer.block * row_block_; i < i_end; ++i) {
+          if (std::isinf(f[i])) continue;
+          kernels.lower_columns(cost_.row(i, j, j_end, buffer.data()), f[i], least.data(), j_end - j);
+        }
+      }
+      for (Index k = j; k < j_end; ++k) {
+        if (g[k] > -kInfinity) g[k] = least[k - j];
+      }
+      if (std::this_thread::get_id() == caller) monitor_.poll();
+    }
+  });
+}
+
+template <class T>
+void ReducedCosts<T>::transform_cols(const std::vector<double>& f, std::vector<double>& g) const {
+  if (bounds_) {
+    search_cols(f, g);
+  } else {
+    stream_cols([&](Index i, const T*) { return f[i]; }, g);
+  }
+}
+
+template <class T>
+void ReducedCosts<T>::transform_both(std::vector<double>& f, std::vector<double>& g) const {
+  if (bounds_) {
+    transform_rows(g, f);
+    search_cols(f, g);
+    return;
+  }
+  const auto& kernels = isa::kernels<T>();
+  const std::vector<double> old_g = g;
+  const auto potential = [&](Index i, const T* row) {
+    Index argmin;
+    if (f[i] > -kInfinity) f[i] = kernels.min_reduced(row, old_g.data(), cost_.cols(), &argmin);
+    return f[i];
+  };
+  stream_cols(potential, g);
 }
 
 template <class T>

@@ -32,6 +32,9 @@ class ReducedCosts {
   /// g_j = min_i C_ij - f_i, likewise.
   void transform_cols(const std::vector<double>& f, std::vector<double>& g) const;
 
+  /// `transform_rows` from g, then `transform_cols` from the new f: one pass where the matrix is streamed.
+  void transform_both(std::vector<double>& f, std::vector<double>& g) const;
+
   /// All pairs with reduced cost below `threshold`, by rows; of a row at most the `per_row` smallest.
   std::vector<Pair> below(const std::vector<double>& f, const std::vector<double>& g, double threshold,
                           Index per_row) const;
@@ -57,6 +60,9 @@ class ReducedCosts {
                      const std::vector<double>& g_max, double threshold, Index per_row, Scratch& scratch,
                      std::vector<Pair>& found) const;
   Index row_blocks() const { return (cost_.rows() + row_block_ - 1) / row_block_; }
+  template <class Potential>
+  void stream_cols(Potential potential, std::vector<double>& g) const;
+  void search_cols(const std::vector<double>& f, std::vector<double>& g) const;
   template <class Visit>
   void for_row_blocks(Visit visit) const;
   template <class Visit>
