@@ -22,6 +22,10 @@ _EPS = float(np.finfo(np.float64).eps)
 #: A relative duality gap of this size is what double precision leaves of zero.
 DEFAULT_TOL = 1e-12
 
+#: What rounding may leave of a gap that the solver believes closed. More is left only where costs and weights
+#: range over so many orders of magnitude that potentials in double precision cannot prove the plan optimal.
+_ACCURATE = 1e-9
+
 
 def check_status(status: str) -> None:
     """Raise where there is no plan, and warn where the work ended early."""
@@ -49,6 +53,20 @@ def _warn_unconverged(subject: str, status: str) -> None:
     warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
+def is_accurate(error: Any, tol: float) -> Any:
+    """Whether a gap (or each of an array) is closed as far as was asked for and rounding allows."""
+    return error <= max(tol, _ACCURATE)
+
+
+def warn_inaccurate(subject: str, error: float) -> None:
+    """Warn that the solver ended, but rounding left a gap."""
+    message = (
+        f"{subject} ended with a duality gap of {error:.1e}: costs and weights range over too many orders of "
+        "magnitude for double precision; drop negligible weights, or scale or clip the costs"
+    )
+    warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
 def relative_gap(raw: _EmdResult, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Return how far the values of plan and potentials are apart, relative to them."""
     gap = abs(raw["value"] - raw["dual_value"])
@@ -61,10 +79,15 @@ def relative_gap(raw: _EmdResult, a: NDArray[np.float64], b: NDArray[np.float64]
 
 
 def make_transport(
-    raw: _EmdResult, a: NDArray[np.float64], b: NDArray[np.float64], dtype: np.dtype[np.floating[Any]]
+    raw: _EmdResult,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    dtype: np.dtype[np.floating[Any]],
+    tol: float = DEFAULT_TOL,
 ) -> Transport:
     """Make a result from what the core returned for the weights `a` and `b`, in the precision of the cost."""
     value = to_scalar(raw["value"], dtype)
+    error = relative_gap(raw, a, b)
     mass: FloatArray = raw["mass"]
     potential_a: FloatArray = raw["potential_a"]
     potential_b: FloatArray = raw["potential_b"]
@@ -75,9 +98,9 @@ def make_transport(
         value_linear=value,
         potential_a=potential_a,
         potential_b=potential_b,
-        converged=raw["status"] == "optimal",
+        converged=raw["status"] == "optimal" and is_accurate(error, tol),
         n_iter=raw["n_iter"],
-        error=relative_gap(raw, a, b),
+        error=error,
         a=a,
         b=b,
         coupling=SparseCoupling(raw["rows"], raw["cols"], mass, (a.size, b.size)),

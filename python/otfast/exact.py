@@ -14,9 +14,11 @@ from otfast._exact_result import (
     DEFAULT_TOL,
     check_batch_status,
     check_status,
+    is_accurate,
     make_transport,
     relative_gap,
     to_scalar,
+    warn_inaccurate,
 )
 from otfast._line import emd_1d, wasserstein_1d
 from otfast._metric import extents
@@ -171,7 +173,10 @@ def emd(
             if raw["status"] != "infeasible":
                 reporter.finish(raw["n_iter"], relative_gap(raw, weights_a, weights_b), raw["value"])
     check_status(raw["status"])
-    return make_transport(raw, weights_a, weights_b, cost.dtype)
+    result = make_transport(raw, weights_a, weights_b, cost.dtype, tol)
+    if not result.converged and raw["status"] == "optimal":
+        warn_inaccurate("the solver", result.error)
+    return result
 
 
 def emd_batch(
@@ -252,10 +257,12 @@ def emd_batch(
     with Reporter(callback, progress, "emd_batch") as reporter:
         raw = _core.emd_batch(costs, weights_a, weights_b, _STARTS[method], tol, max_iter, reporter.monitor)
         statuses = [_STATUSES[status] for status in raw["status"]]
-        batch = TransportBatch(raw, weights_a, weights_b, costs.dtype)
+        batch = TransportBatch(raw, weights_a, weights_b, costs.dtype, tol)
         if reporter.monitor is not None and "infeasible" not in statuses:
             reporter.finish(len(batch), float(batch.error.max()), float(batch.value.sum()))
     check_batch_status(statuses)
+    if "infeasible" not in statuses and statuses.count("optimal") > int(batch.converged.sum()):
+        warn_inaccurate("some problem", float(batch.error.max()))
     return batch
 
 
@@ -268,11 +275,13 @@ class TransportBatch(Sequence[Transport]):
         a: NDArray[np.float64],
         b: NDArray[np.float64],
         dtype: np.dtype[np.floating[Any]],
+        tol: float,
     ) -> None:
         self._raw = raw
         self._a = a
         self._b = b
         self._dtype = dtype
+        self._tol = tol
 
     @overload
     def __getitem__(self, index: int) -> Transport: ...
@@ -282,7 +291,7 @@ class TransportBatch(Sequence[Transport]):
         if isinstance(index, slice):
             return [self[k] for k in range(*index.indices(len(self)))]
         k = range(len(self))[index]
-        return make_transport(self._problem(k), self._a[k], self._b[k], self._dtype)
+        return make_transport(self._problem(k), self._a[k], self._b[k], self._dtype, self._tol)
 
     def _problem(self, k: int) -> _EmdResult:
         raw = self._raw
@@ -314,6 +323,7 @@ class TransportBatch(Sequence[Transport]):
     def converged(self) -> NDArray[np.bool_]:
         """Which problems reached their tolerance, `(k,)`."""
         converged: NDArray[np.bool_] = self._raw["status"] == _STATUSES.index("optimal")
+        converged &= is_accurate(self.error, self._tol)
         return converged
 
     @property
@@ -324,7 +334,14 @@ class TransportBatch(Sequence[Transport]):
     @property
     def error(self) -> NDArray[np.float64]:
         """The relative duality gaps, `(k,)`."""
-        return np.array([relative_gap(self._problem(k), self._a[k], self._b[k]) for k in range(len(self))])
+        value, dual = self._raw["value"], self._raw["dual_value"]
+        scale = np.maximum(np.abs(value), np.abs(dual))
+        error = np.divide(np.abs(value - dual), scale, out=np.zeros_like(scale), where=scale > 0.0)
+        for k in np.flatnonzero(
+            error > DEFAULT_TOL
+        ).tolist():  # perhaps only what is left where large terms cancel
+            error[k] = relative_gap(self._problem(k), self._a[k], self._b[k])
+        return error
 
     def __repr__(self) -> str:
         n, m = self._a.shape[1], self._b.shape[1]

@@ -38,13 +38,15 @@ class BlockSearch {
     return -1;
   }
 
+  void grow_impatient(double factor) { impatience_ = factor; }
+
   Node tail(Index arc) const { return tail_[arc]; }
   Node head(Index arc) const { return head_[arc]; }
 
  private:
   double noise(Index e) const {
     const double* y = tree_.y();
-    return reduced_cost_noise(arcs_.cost[e], y[tail_[e]], y[head_[e]]);
+    return impatience_ * reduced_cost_noise(arcs_.cost[e], y[tail_[e]], y[head_[e]]);
   }
 
   template <bool kBeyondNoise = false>
@@ -69,6 +71,7 @@ class BlockSearch {
   std::vector<Node> head_;
   Index block_;
   Index next_ = 0;
+  double impatience_ = 1.0;
 };
 
 }  // namespace
@@ -77,6 +80,7 @@ Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Mo
   if (monitor.stopped()) return Status::stopped;
   tree.renumber();
   BlockSearch search(arcs, tree);
+  const Index first_pivot = account.pivots;
   const auto report = [&] {
     // Arc costs are reduced by feasible potentials: what the plan pays of them is all that can still be gained.
     const double gap = tree.flow_cost() * account.unit, value = account.dual + gap;
@@ -87,6 +91,7 @@ Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Mo
     if (until_renumbering == 0) {
       tree.renumber();
       search.follow_renumbering();
+      search.grow_impatient(impatience(account.pivots - first_pivot, tree.nodes()));
       until_renumbering = period;
     }
     double reduced = 0.0;

@@ -1,6 +1,7 @@
 // Primal network simplex on a given list of arcs.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -32,6 +33,13 @@ Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Mo
 /// Rounding error to expect in the reduced cost c + y_tail - y_head.
 inline double reduced_cost_noise(double c, double y_tail, double y_head) {
   return 0x1p-50 * (std::abs(c) + std::abs(y_tail) + std::abs(y_head));
+}
+
+/// By how much that error is to be multiplied after so many pivots of one run. Potentials are sums along paths, and
+/// what large terms leave behind when they cancel can keep degenerate pivots going round for ever: who takes
+/// suspiciously long gets less fussy. (What that costs is seen in the duality gap.)
+inline double impatience(Index pivots, Index nodes) {
+  return std::ldexp(1.0, static_cast<int>(std::min<Index>(pivots / (32 * nodes), 40)));
 }
 
 }  // namespace otfast::exact
