@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "check.hpp"
@@ -75,6 +76,38 @@ void test_row_kernels(const Kernels<T>& kernels, const char* isa) {
       for (Index j = 0; j < n; ++j) expected[j] = std::min(expected[j], static_cast<double>(c[j]) - 0.375);
       kernels.lower_columns(c.data(), 0.375, best.data(), n);
       CHECK(best == expected, "%s n=%d", isa, static_cast<int>(n));
+    }
+  }
+}
+
+/// Rows of tables: padded with +inf to whole vectors.
+void test_reduce_row(const Kernels<double>& kernels, const char* isa) {
+  for (const Index n : kSizes) {
+    for (const double forbidden : {0.0, 0.3, 1.0}) {
+      if (n == 0) continue;
+      const Index padded =
+          (n + otfast::isa::kOverread<double> - 1) / otfast::isa::kOverread<double> * otfast::isa::kOverread<double>;
+      std::vector<double> c = random_costs<double>(n, forbidden);
+      std::vector<double> g = random_potentials(n);
+      c.resize(padded, kInfinity);
+      g.resize(padded, 0.0);
+      std::vector<double> sorted;
+      for (Index j = 0; j < padded; ++j) sorted.push_back(c[j] - g[j]);
+      const auto first = std::min_element(sorted.begin(), sorted.end()) - sorted.begin();
+      std::vector<double> expected = sorted;
+      std::sort(sorted.begin(), sorted.end());
+      const auto infinite = std::count(sorted.begin(), sorted.end(), kInfinity);
+      if (sorted[0] < kInfinity) {
+        for (double& value : expected) value -= sorted[0];
+      }
+      const auto found = kernels.reduce_row(c.data(), g.data(), padded);
+      CHECK(c == expected, "%s n=%d", isa, static_cast<int>(n));
+      CHECK(found.least == sorted[0] && found.argmin == first, "%s n=%d", isa, static_cast<int>(n));
+      CHECK(found.second == sorted[1], "%s n=%d", isa, static_cast<int>(n));
+      CHECK(found.infinite == infinite, "%s n=%d", isa, static_cast<int>(n));
+      if (infinite < padded) {
+        CHECK(found.largest == sorted[padded - infinite - 1] - sorted[0], "%s n=%d", isa, static_cast<int>(n));
+      }
     }
   }
 }
@@ -240,6 +273,7 @@ void test_isa(Isa isa, const char* name) {
   const Kernels<T>* kernels = otfast::isa::kernels_of<T>(isa);
   if (kernels == nullptr) return;
   test_row_kernels(*kernels, name);
+  if constexpr (std::is_same_v<T, double>) test_reduce_row(*kernels, name);
   test_summary(*kernels, name);
   test_point_kernels(*kernels, name);
   test_norm_range(*kernels, name);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "../isa/kernels.hpp"
@@ -41,8 +42,9 @@ class DenseSimplex {
     n_ = static_cast<Index>(rows_.size());
     m_ = static_cast<Index>(cols_.size());
     tabulate(cost);
-    if (!reduce()) return std::nullopt;
+    if (!find_potentials()) return std::nullopt;
     approach();
+    if (!reduce()) return std::nullopt;
     rank_rows();
     grow_forest();
     link_forest();
@@ -52,6 +54,7 @@ class DenseSimplex {
     basis.status = run(account, monitor);
     if (basis.status != Status::optimal) return std::nullopt;
     basis.potentials = potentials(cost);
+    basis.plan.reserve(static_cast<std::size_t>(n_ + m_));
     for (TreeArc arc : tree_.arcs()) {
       if (arc.flow == 0) continue;
       if (arc.cost >= clip_) return std::nullopt;
@@ -90,39 +93,42 @@ class DenseSimplex {
     }
   }
 
-  /// Subtracts feasible potentials. False if there are forbidden pairs.
-  bool reduce() {
+  /// The least entry of a row among the open columns; `*column` is where it stands.
+  double best_open(Index i, Index* column) {
+    constexpr double kNothing = 0.0;
+    return kernels_.min_reduced_rows(row(i), stride_, &kNothing, open_.data(), 1, m_, column);
+  }
+
+  /// Feasible potentials: f from the rows, then g from the columns. False if a row or a column has no allowed pair.
+  bool find_potentials() {
     open_.assign(stride_, 0.0);
+    f_.resize(n_);
     g_.assign(stride_, kInfinity);
     Index argmin = 0;
     for (Index i = 0; i < n_; ++i) {
-      const double f = kernels_.min_reduced(row(i), open_.data(), m_, &argmin);
-      if (f == kInfinity) return false;  // before infinities meet
-      kernels_.lower_columns(row(i), f, g_.data(), m_);
+      f_[i] = best_open(i, &argmin);
+      if (f_[i] == kInfinity) return false;  // before infinities meet
+      kernels_.lower_columns(row(i), f_[i], g_.data(), m_);
     }
     std::fill(g_.begin() + m_, g_.end(), 0.0);
-    if (*std::max_element(g_.begin(), g_.end()) == kInfinity) return false;
-    f_.assign(n_, 0.0);
-    subtract(g_);
-    return *std::max_element(largest_.begin(), largest_.end()) < kInfinity;
+    return *std::max_element(g_.begin(), g_.end()) < kInfinity;
   }
 
-  /// Subtracts g from the columns, and from each row its least entry then. Leaves the rows' largest entries in
-  /// `largest_`.
-  void subtract(const std::vector<double>& g) {
-    largest_.resize(n_);
+  /// Subtracts g from the columns, and from each row its least entry then, which becomes f. False if there are
+  /// forbidden pairs.
+  bool reduce() {
+    regret_.resize(n_);
+    best_.resize(n_);
+    largest_ = 0.0;
     for (Index i = 0; i < n_; ++i) {
-      double* c = row(i);
-      Index argmin = 0;
-      const double f = kernels_.min_reduced(c, g.data(), m_, &argmin);
-      f_[i] += f;
-      double largest = 0.0;
-      for (Index j = 0; j < m_; ++j) {
-        c[j] = c[j] - g[j] - f;
-        largest = std::max(largest, c[j]);
-      }
-      largest_[i] = largest;
+      const isa::RowReduction found = kernels_.reduce_row(row(i), g_.data(), stride_);
+      if (found.infinite > stride_ - m_) return false;
+      f_[i] = found.least;
+      regret_[i] = found.second - found.least;
+      best_[i] = found.argmin;
+      largest_ = std::max(largest_, found.largest);
     }
+    return true;
   }
 
   /// Improves the potentials by a few Sinkhorn iterations at falling temperatures, in single precision: for the price
@@ -132,19 +138,22 @@ class DenseSimplex {
     // The typical entry is what temperatures are measured in.
     std::vector<double>& sample = regret_;
     sample.clear();
-    for (Index k = 0; k < 64; ++k) sample.push_back(row(k * n_ / 64)[(k * 37) % m_]);
+    for (Index k = 0; k < 64; ++k) {
+      const Index i = k * n_ / 64, j = (k * 37) % m_;
+      sample.push_back(row(i)[j] - f_[i] - g_[j]);
+    }
     std::nth_element(sample.begin(), sample.begin() + 32, sample.end());
     const double typical = sample[32];
-    if (!(typical > 0.0)) return;
+    if (!(typical > 0.0 && typical < kInfinity)) return;
 
     kernel_.resize(n_ * stride_);
     row_weight_.resize(n_);
     u_.resize(n_);
-    log_u_.assign(n_, 0.0);
+    log_u_ = f_;
+    log_v_ = g_;
     col_weight_.assign(stride_, 0.0F);
     v_.assign(stride_, 0.0F);
     sums_.resize(stride_);
-    std::vector<double>& g = open_;  // zeros now, and again at the end
     const double total = std::accumulate(row_mass_.begin(), row_mass_.end(), 0.0);
     // Weights far below the average would only make single precision overflow.
     const auto weight = [&](Mass mass, Index points) {
@@ -155,7 +164,7 @@ class DenseSimplex {
     bool finite = true;
     for (const double temperature : kTemperatures) {
       const double epsilon = temperature * typical;
-      kernels_.exponentiate(table_.data(), stride_, log_u_.data(), g.data(), 1.0 / epsilon, n_, kernel_.data());
+      kernels_.exponentiate(table_.data(), stride_, log_u_.data(), log_v_.data(), 1.0 / epsilon, n_, kernel_.data());
       std::fill(v_.begin(), v_.begin() + m_, 1.0F);
       for (int k = 0; k < kSweeps; ++k) {
         kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, u_.data(), v_.data(),
@@ -163,29 +172,16 @@ class DenseSimplex {
       }
       for (Index i = 0; i < n_; ++i) log_u_[i] += epsilon * static_cast<double>(std::log(u_[i]));
       for (Index j = 0; j < m_; ++j) {
-        g[j] += epsilon * static_cast<double>(std::log(v_[j]));
-        finite = finite && std::isfinite(g[j]);
+        log_v_[j] += epsilon * static_cast<double>(std::log(v_[j]));
+        finite = finite && std::isfinite(log_v_[j]);
       }
     }
-    if (finite) {
-      subtract(g);
-      for (Index j = 0; j < m_; ++j) g_[j] += g[j];
-    }
-    std::fill(open_.begin(), open_.end(), 0.0);
+    if (finite) g_.swap(log_v_);
   }
 
   /// Puts rows in the order of what they lose without their best column, and clips costs that are out of all proportion
   /// to that.
   void rank_rows() {
-    regret_.resize(n_);
-    for (Index i = 0; i < n_; ++i) {
-      double* c = row(i);
-      Index best = 0, second = 0;
-      const double least = kernels_.min_reduced(c, open_.data(), m_, &best);
-      open_[best] = -kInfinity;
-      regret_[i] = kernels_.min_reduced(c, open_.data(), m_, &second) - least;
-      open_[best] = 0.0;
-    }
     order_.resize(n_);
     std::iota(order_.begin(), order_.end(), Node{0});
     std::sort(order_.begin(), order_.end(), [&](Node p, Node q) { return regret_[p] > regret_[q]; });
@@ -193,8 +189,7 @@ class DenseSimplex {
     const double typical = regret_[order_[n_ / 4]];
     const double rounding = 0x1p-40 * (mean_size(f_, n_) + mean_size(g_, m_));
     clip_ = kInfinity;
-    if (typical > rounding && typical < kInfinity &&
-        *std::max_element(largest_.begin(), largest_.end()) > kClip * typical) {
+    if (typical > rounding && typical < kInfinity && largest_ > kClip * typical) {
       clip_ = kClip * typical;
       for (Index i = 0; i < n_; ++i) {
         for (Index j = 0; j < m_; ++j) row(i)[j] = std::min(row(i)[j], clip_);
@@ -206,9 +201,9 @@ class DenseSimplex {
   void grow_forest() {
     forest_.clear();
     for (const Node i : order_) {
+      Index j = best_[i];
       while (row_mass_[i] > 0) {
-        Index j = 0;
-        kernels_.min_reduced(row(i), open_.data(), m_, &j);
+        if (col_mass_[j] == 0) best_open(i, &j);
         const Mass amount = std::min(row_mass_[i], col_mass_[j]);
         row_mass_[i] -= amount;
         col_mass_[j] -= amount;
@@ -226,20 +221,21 @@ class DenseSimplex {
     Pieces pieces(nodes);
     for (const TreeArc& arc : forest_) pieces.join(arc.tail, arc.head);
     const auto root = static_cast<Node>(n_);
-    std::vector<char> hung(nodes, 0);
+    first_col_.assign(nodes, -1);
+    next_col_.resize(m_);
+    for (Index j = 0; j < m_; ++j)
+      next_col_[j] = std::exchange(first_col_[pieces.find(static_cast<Node>(n_ + j))], static_cast<Node>(j));
+    constexpr Node kHung = -2;
     const auto open_columns_of = [&](Node piece) {
-      hung[piece] = 1;
-      for (Index j = 0; j < m_; ++j) {
-        if (pieces.find(static_cast<Node>(n_ + j)) == piece) open_[j] = 0.0;
-      }
+      for (Node j = std::exchange(first_col_[piece], kHung); j >= 0; j = next_col_[j]) open_[j] = 0.0;
     };
     std::fill(open_.begin(), open_.end(), -kInfinity);
     open_columns_of(pieces.find(root));
     for (Index i = 0; i < n_; ++i) {
       const Node piece = pieces.find(static_cast<Node>(i));
-      if (hung[piece]) continue;
+      if (first_col_[piece] == kHung) continue;
       Index j = 0;
-      kernels_.min_reduced(row(i), open_.data(), m_, &j);
+      best_open(i, &j);
       forest_.push_back({static_cast<Node>(i), static_cast<Node>(n_ + j), 0, row(i)[j]});
       open_columns_of(piece);
     }
@@ -286,13 +282,13 @@ class DenseSimplex {
     const double* y = tree_.y();
     for (Index i = 0; i < n_; ++i) potentials.f[rows_[i]] = f_[i] - y[i];
     for (Index j = 0; j < m_; ++j) potentials.g[cols_[j]] = g_[j] + y[n_ + j];
-    std::vector<Node> tight(cost.cols());
+    tight_.resize(cost.cols());
     for (const Node i : rows_) {
       const T* entries = cost.row(i, 0, cost.cols(), buffer_.data());
       double& f = potentials.f[i];
-      const Index count = isa::kernels<T>().find_below(entries, potentials.g.data(), cost.cols(), f, tight.data());
+      const Index count = isa::kernels<T>().find_below(entries, potentials.g.data(), cost.cols(), f, tight_.data());
       for (Index k = 0; k < count; ++k)
-        make_feasible(f, potentials.g[tight[k]], static_cast<double>(entries[tight[k]]));
+        make_feasible(f, potentials.g[tight_[k]], static_cast<double>(entries[tight_[k]]));
     }
     return potentials;
   }
@@ -306,21 +302,26 @@ class DenseSimplex {
   std::vector<Mass> row_mass_;  ///< not sent yet
   std::vector<Mass> col_mass_;
   std::vector<T> buffer_;
-  std::vector<double> table_;    ///< n x m reduced costs, clipped; +inf in the padding
-  std::vector<double> f_;        ///< subtracted from its rows
-  std::vector<double> g_;        ///< and from its columns
-  std::vector<double> largest_;  ///< entry of each row
-  std::vector<double> open_;     ///< 0 for columns that may be chosen, -inf for others
-  std::vector<double> regret_;
-  std::vector<Node> order_;  ///< rows by regret
+  std::vector<double> table_;   ///< n x m reduced costs, clipped; +inf in the padding
+  std::vector<double> f_;       ///< subtracted from its rows
+  std::vector<double> g_;       ///< and from its columns
+  double largest_ = 0.0;        ///< entry of the table
+  std::vector<double> open_;    ///< 0 for columns that may be chosen, -inf for others
+  std::vector<double> regret_;  ///< what a row loses without its best column
+  std::vector<Index> best_;     ///< that column
+  std::vector<Node> order_;     ///< rows by regret
   std::vector<TreeArc> forest_;
-  std::vector<float> kernel_;  ///< for `approach`, as all up to `log_u_`
+  std::vector<Node> first_col_;  ///< scratch of `link_forest`: columns by piece
+  std::vector<Node> next_col_;
+  std::vector<float> kernel_;  ///< for `approach`, as all up to `log_v_`
   std::vector<float> row_weight_;
   std::vector<float> col_weight_;
   std::vector<float> u_;
   std::vector<float> v_;
   std::vector<float> sums_;
   std::vector<double> log_u_;  ///< times the temperature
+  std::vector<double> log_v_;
+  std::vector<Node> tight_;  ///< scratch of `potentials`
   SpanningTree tree_;
   double clip_ = kInfinity;
 };

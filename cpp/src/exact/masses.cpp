@@ -18,9 +18,10 @@ std::vector<Mass> as_multiples(VectorView<const double> weights) {
     if (w > 0.0 && (smallest == 0.0 || w < smallest)) smallest = w;
   }
   // Below the smallest weight may lie the common unit: {2, 3} are multiples of 1. A few divisors find such cases.
+  std::vector<Mass> multiples;
+  multiples.reserve(static_cast<std::size_t>(weights.size));
   for (int divisor = 1; divisor <= 6; ++divisor) {
-    std::vector<Mass> multiples;
-    multiples.reserve(static_cast<std::size_t>(weights.size));
+    multiples.clear();
     for (const double w : weights) {
       const double ratio = w / smallest * divisor;
       const double whole = std::nearbyint(ratio);

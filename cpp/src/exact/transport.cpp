@@ -12,6 +12,7 @@
 #include "masses.hpp"
 #include "otfast/math/compensated_sum.hpp"
 #include "reduced_costs.hpp"
+#include "repeated_points.hpp"
 
 namespace otfast::exact {
 namespace {
@@ -53,14 +54,8 @@ struct Reordered {
 };
 
 template <class T>
-Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& options, Account& account,
-                   Monitor& monitor) {
-  if (cost.rows() * cost.cols() <= kDensePairs && options.start == Start::automatic) {
-    if (auto basis = dense_simplex(cost, masses, account, monitor)) return *std::move(basis);
-    account.pivots = 0;
-  }
-  std::vector<double> f(options.f.begin(), options.f.end());
-  const Settings settings{options.start, options.tolerance};
+Basis solve_large(const Cost<T>& cost, const Masses& masses, const std::vector<double>& f, const Settings& settings,
+                  Account& account, Monitor& monitor) {
   if (!cost.block_bounds(cost.rows(), cost.cols()))
     return generate_columns(cost, masses.rows, masses.cols, f, settings, account, monitor);
   const Reordered<T> near(cost, masses);
@@ -71,6 +66,21 @@ Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& opt
   return near.restore(
       generate_columns(*near.cost, near.masses.rows, near.masses.cols, near_f, settings, account, monitor), cost.rows(),
       cost.cols());
+}
+
+template <class T>
+Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& options, Account& account,
+                   Monitor& monitor) {
+  if (cost.rows() * cost.cols() <= kDensePairs && options.start == Start::automatic) {
+    if (auto basis = dense_simplex(cost, masses, account, monitor)) return *std::move(basis);
+    account.pivots = 0;
+  }
+  const std::vector<double> f(options.f.begin(), options.f.end());
+  const Settings settings{options.start, options.tolerance};
+  const auto merged = MergedProblem<T>::find(cost, masses, monitor);
+  if (!merged) return solve_large(cost, masses, f, settings, account, monitor);
+  return merged->restore(
+      solve_large(merged->cost(), merged->masses(), merged->of_groups(f), settings, account, monitor), masses);
 }
 
 /// Gives the points without mass (potential -inf) the largest potentials that keep the dual feasible; all others stay.
@@ -132,6 +142,9 @@ Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<cons
   result.f = std::move(basis.potentials.f);
   result.g = std::move(basis.potentials.g);
 
+  result.rows.reserve(basis.plan.size());
+  result.cols.reserve(basis.plan.size());
+  result.mass.reserve(basis.plan.size());
   CompensatedSum value, dual;
   for (const TreeArc& arc : basis.plan) {
     const double mass = static_cast<double>(arc.flow) * masses.unit;

@@ -14,6 +14,15 @@ struct RunSummary {
   Index first_bad = -1;  ///< where the first NaN or -inf stands, or -1
 };
 
+/// What `reduce_row` finds of c - g.
+struct RowReduction {
+  double least = 0.0;
+  double second = 0.0;   ///< the least of all but one that attains `least`
+  double largest = 0.0;  ///< finite one, as it is after the reduction
+  Index argmin = 0;      ///< where the least stands first
+  Index infinite = 0;    ///< number of +inf, those of the padding among them
+};
+
 /// Coordinates of points y_0, y_1, ... as the kernels read them: coordinate k of point j at `data[k * stride + j]`.
 /// Kernels load whole vectors, so the last coordinate must be followed by `kOverread<T>` elements that may be read.
 template <class T>
@@ -42,7 +51,11 @@ struct Kernels {
   double (*min_reduced_rows)(const double* table, Index stride, const double* y, const double* g, Index rows,
                              Index cols, Index* place);
 
-  /// kernel = exp((f_i + g_j - costs_ij) / epsilon) to five digits, kept within 2^-120 .. 2^120. The stride is a
+  /// c = c - g - min(c - g) for one row of such a table, or all of it +inf as it was. Both have n entries, a multiple
+  /// of `kOverread<double>`.
+  RowReduction (*reduce_row)(double* c, const double* g, Index n);
+
+  /// kernel = exp((f_i + g_j - costs_ij) / epsilon) to four digits, kept within 2^-120 .. 2^120. The stride is a
   /// multiple of `kOverread<float>`; what is behind the columns is computed, too.
   void (*exponentiate)(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon,
                        Index rows, float* kernel);

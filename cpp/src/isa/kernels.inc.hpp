@@ -140,6 +140,49 @@ double min_reduced_rows(const double* table, Index stride, const double* y, cons
   return least.join(place);
 }
 
+RowReduction reduce_row(double* c, const double* g, Index n) {
+  const Doubles zero{};
+  Doubles least = zero + kInfinity, second = zero + kInfinity;
+  Vector<long long> place{};
+  for (Index j = 0; j < n; j += kDoubles) {
+    const Doubles value = load(c + j) - load(g + j);
+    place = value < least ? j - Vector<long long>{} : place;
+    second = lower(value < least ? least : value, second);
+    least = lower(value, least);
+  }
+  RowReduction found{.least = least_lane<double>(least)};
+  // The runner-up is a runner-up of its lane, or the best of another lane.
+  found.argmin = n;
+  Index winner = 0;
+  for (Index lane = 0; lane < kDoubles; ++lane) {
+    if (least[lane] != found.least || place[lane] + lane >= found.argmin) continue;
+    found.argmin = place[lane] + lane;
+    winner = lane;
+  }
+  found.second = second[winner];
+  for (Index lane = 0; lane < kDoubles; ++lane) {
+    if (lane != winner) found.second = lower(static_cast<double>(least[lane]), found.second);
+  }
+  if (!(found.least < kInfinity)) {
+    found.infinite = n;
+    return found;
+  }
+
+  Doubles largest = zero, infinite = zero;
+  for (Index j = 0; j < n; j += kDoubles) {
+    const Doubles value = load(c + j) - load(g + j) - found.least;
+    store(c + j, value);
+    const Doubles finite = value < kInfinity ? value : zero;
+    largest = largest < finite ? finite : largest;
+    infinite += value < kInfinity ? zero : zero + 1.0;
+  }
+  for (Index lane = 0; lane < kDoubles; ++lane) {
+    found.largest = found.largest < largest[lane] ? static_cast<double>(largest[lane]) : found.largest;
+    found.infinite += static_cast<Index>(infinite[lane]);
+  }
+  return found;
+}
+
 template <class T>
 void lower_columns(const T* __restrict c, double f, double* __restrict best, Index n) {
 #pragma omp simd
@@ -389,54 +432,77 @@ void norm(const T* x, Coordinates<T> y, double p, Index n, T* out) {
 
 // --- Entropic scaling of small tables.
 
-/// 2^x for x >= -1000 to five digits, which is all that a first guess needs.
-inline Doubles rough_exp2(Doubles x) {
-  using Bits = Vector<long long>;
-  constexpr double kRound = 0x1.8p52;  // adding it leaves the nearest integer in the low bits
-  const Doubles shifted = x + kRound;
-  const Doubles r = x - (shifted - kRound);
+using Floats = Vector<float>;
+constexpr Index kFloats = kLanes<float>;
+
+/// 2^x for |x| <= 120 to four digits, which is all that a first guess needs.
+inline Floats rough_exp2(Floats x) {
+  using Bits = Vector<int>;
+  constexpr float kRound = 0x1.8p23F;  // adding it leaves the nearest integer in the low bits
+  const Floats shifted = x + kRound;
+  const Floats r = x - (shifted - kRound);
   // Taylor's series of 2^r on [-1/2, 1/2].
-  const Doubles power =
-      1.0 +
-      r * (0.6931471805599453 +
-           r * (0.2402265069591007 + r * (0.0555041086648216 + r * (0.0096181291076285 + r * 0.0013333558146428))));
-  return reinterpret_cast<Doubles>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << 52));
+  const Floats power =
+      1.0F + r * (0.69314718F + r * (0.24022651F + r * (0.05550411F + r * (0.00961813F + r * 0.00133336F))));
+  return reinterpret_cast<Floats>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << 23));
 }
 
 void exponentiate(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon,
                   Index rows, float* kernel) {
+  using Narrow = typename VectorType<float, OTFAST_VECTOR_BYTES / 2>::type;
   constexpr double kLog2E = 1.4426950408889634;
   const double scale = inverse_epsilon * kLog2E;
   const Doubles floor = Doubles{} - 120.0;  // the least power that single precision holds in full
   const Doubles ceiling = Doubles{} + 120.0;
   for (Index i = 0; i < rows; ++i) {
-    for (Index j = 0; j < stride; j += kDoubles) {
-      const Doubles exponent = (f[i] + load(g + j) - load(costs + i * stride + j)) * scale;
-      const Doubles kept = lower(exponent < floor ? floor : exponent, ceiling);
-      const auto narrow =
-          __builtin_convertvector(rough_exp2(kept), typename VectorType<float, OTFAST_VECTOR_BYTES / 2>::type);
-      __builtin_memcpy(kernel + i * stride + j, &narrow, sizeof narrow);
+    for (Index j = 0; j < stride; j += kFloats) {
+      float exponents[kFloats];
+      for (Index half = 0; half < 2; ++half) {
+        const Index at = j + half * kDoubles;
+        const Doubles exponent = (f[i] + load(g + at) - load(costs + i * stride + at)) * scale;
+        const Narrow kept = __builtin_convertvector(lower(exponent < floor ? floor : exponent, ceiling), Narrow);
+        __builtin_memcpy(exponents + half * kDoubles, &kept, sizeof kept);
+      }
+      store(kernel + i * stride + j, rough_exp2(load(exponents)));
     }
+  }
+}
+
+/// The sum of all lanes, by halves.
+template <Index bytes>
+inline float sum_lanes(typename VectorType<float, bytes>::type v) {
+  if constexpr (bytes == 16) {
+    return (v[0] + v[1]) + (v[2] + v[3]);
+  } else {
+    typename VectorType<float, bytes / 2>::type halves[2];
+    __builtin_memcpy(halves, &v, sizeof v);
+    return sum_lanes<bytes / 2>(halves[0] + halves[1]);
+  }
+}
+
+/// u = a / K v for `R` rows, whose part of K^T u is added to `sums`.
+template <Index R>
+inline void scale_rows(const float* kernel, Index stride, const float* a, const float* v, float* u, float* sums) {
+  Floats dot[R];
+  for (Index r = 0; r < R; ++r) dot[r] = Floats{};
+  for (Index j = 0; j < stride; j += kFloats) {
+    for (Index r = 0; r < R; ++r) dot[r] += load(kernel + r * stride + j) * load(v + j);
+  }
+  for (Index r = 0; r < R; ++r) u[r] = a[r] / sum_lanes<OTFAST_VECTOR_BYTES>(dot[r]);
+  for (Index j = 0; j < stride; j += kFloats) {
+    Floats sum = load(sums + j);
+    for (Index r = 0; r < R; ++r) sum += u[r] * load(kernel + r * stride + j);
+    store(sums + j, sum);
   }
 }
 
 void scale_once(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v,
                 float* sums) {
-  using Floats = Vector<float>;
-  constexpr Index kFloats = kLanes<float>;
+  constexpr Index kRows = 4;  // at a time: their chains of sums and divisions overlap
   for (Index j = 0; j < stride; j += kFloats) store(sums + j, Floats{});
-  for (Index i = 0; i < rows; ++i) {
-    const float* k = kernel + i * stride;
-    Floats dot{};
-    for (Index j = 0; j < stride; j += kFloats) dot += load(k + j) * load(v + j);
-    float lanes[kFloats];
-    store(lanes, dot);
-    for (Index half = kFloats / 2; half > 0; half /= 2) {
-      for (Index lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-    }
-    u[i] = a[i] / lanes[0];
-    for (Index j = 0; j < stride; j += kFloats) store(sums + j, load(sums + j) + u[i] * load(k + j));
-  }
+  Index i = 0;
+  for (; i + kRows <= rows; i += kRows) scale_rows<kRows>(kernel + i * stride, stride, a + i, v, u + i, sums);
+  for (; i < rows; ++i) scale_rows<1>(kernel + i * stride, stride, a + i, v, u + i, sums);
   for (Index j = 0; j < stride; j += kFloats) store(v + j, load(b + j) / load(sums + j));
 }
 
@@ -444,6 +510,7 @@ template <class T>
 constexpr Kernels<T> kTable{
     .min_reduced = min_reduced<T>,
     .min_reduced_rows = min_reduced_rows,
+    .reduce_row = reduce_row,
     .exponentiate = exponentiate,
     .scale_once = scale_once,
     .lower_columns = lower_columns<T>,
