@@ -277,3 +277,29 @@ def test_ties_do_not_cycle(method):
     assert batch.converged.all()
     assert batch.error.max() < 1e-12
     assert batch.n_iter.max() < 32 * 128 * 12
+
+
+def sentinels(rng, n, m):
+    C = rng.random((n, m))
+    C[rng.random((n, m)) < 0.4] = 1e9
+    return C
+
+
+@pytest.mark.parametrize("size", [(9, 14), (40, 30), (330, 330)])
+@pytest.mark.parametrize("orders", [15, 300])
+@pytest.mark.parametrize(
+    "costs", [sentinels, lambda rng, n, m: np.exp(rng.uniform(-20.0, 20.0, (n, m)))], ids=["sentinels", "e20"]
+)
+def test_costs_and_weights_of_all_sizes_at_once(rng, costs, orders, size, method):
+    """Points of next to no mass have potentials of any size, and must not spoil those of the others."""
+    for _ in range(20 if size[0] < 100 else 2):
+        C = costs(rng, *size)
+        a, b = (10.0 ** -rng.uniform(0.0, orders, k) for k in size)
+        a, b = a / a.sum(), b / b.sum()
+        result = otf.emd(a, b, C, method=method)
+        assert result.converged
+        assert result.error <= 1e-9
+        f, g = result.potential_a[:, None], result.potential_b
+        assert (f + g - C <= 4.0 * np.finfo(float).eps * (np.abs(f) + np.abs(g) + C)).all()
+        for seen, given in ((result.plan.sum(axis=1), a), (result.plan.sum(axis=0), b)):
+            np.testing.assert_allclose(seen, given, rtol=0.0, atol=1e-12)

@@ -1,6 +1,7 @@
 // What the simplex solvers take and give.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -17,13 +18,17 @@ struct Potentials {
   std::vector<double> g;
 };
 
-/// Lowers f or g until f + g <= c. What rounding has left over goes to the larger one, whose last digit is worth more:
-/// the smaller one may belong to pairs whose costs are many orders of magnitude below c.
-inline void make_feasible(double& f, double& g, double c) {
+/// Lowers f or g until f + g <= c, whichever loses less of the dual value when they are those of points with masses
+/// `a` and `b`.
+inline void make_feasible(double& f, Mass a, double& g, Mass b, double c) {
   if (f + g <= c) return;
-  double& larger = std::abs(f) > std::abs(g) ? f : g;
-  larger = c - (&larger == &f ? g : f);
-  while (f + g > c) larger = std::nextafter(larger, -std::numeric_limits<double>::infinity());
+  const double excess = f + g - c;
+  constexpr double kDigit = std::numeric_limits<double>::epsilon();
+  const double loss_f = std::max(excess, kDigit * std::abs(f)) * static_cast<double>(a);
+  const double loss_g = std::max(excess, kDigit * std::abs(g)) * static_cast<double>(b);
+  double& lowered = loss_f < loss_g ? f : g;
+  lowered = c - (&lowered == &f ? g : f);
+  while (f + g > c) lowered = std::nextafter(lowered, -std::numeric_limits<double>::infinity());
 }
 
 /// The end of a solve: potentials and the pairs with flow.

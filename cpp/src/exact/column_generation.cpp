@@ -237,9 +237,10 @@ class Level {
     return rise_f + rise_g <= slack_;
   }
 
-  /// Looks at all pairs and lists those of small reduced cost. True if what was found is worth more than `tolerance`:
-  /// lowering f by it would make the dual feasible.
-  bool price(const Potentials& now, double tolerance) {
+  /// Looks at all pairs and lists those of small reduced cost. True if violations are worth more than `tolerance`. Else
+  /// they end here: each row with violated pairs lowers its potential, which costs the dual no more than that. (Large
+  /// violations can be worth next to nothing, in rows of next to no mass. The columns must not pay for them.)
+  bool price(Potentials& now, double tolerance) {
     slack_ = kSlack * width_;
     priced_ = now;
     const Index most = per_row(kMostPriced, cost_.rows(), cost_.cols());
@@ -249,6 +250,7 @@ class Level {
                        [&](Index e) { return arcs_.tail[e]; });
     std::vector<Node> mark(cost_.cols(), -1);  // the last row that has this column listed
     double excess = 0.0;
+    std::vector<std::pair<Node, double>> too_high;
     for (const Node row : row_cells_.order) {
       const Index begin = by_row.start[row], end = by_row.start[row + 1];
       if (end - begin == most) slack_ = -kInfinity;
@@ -264,9 +266,13 @@ class Level {
         if (pair.reduced < -reduced_cost_noise(pair.cost, now.f[row], now.g[pair.col]))
           worst = std::max(worst, -pair.reduced);
       }
+      if (worst == 0.0) continue;
+      too_high.emplace_back(row, worst);
       excess += worst * static_cast<double>(rows_[row]);
     }
-    return excess > tolerance;
+    if (excess > tolerance) return true;
+    for (const auto& [row, by] : too_high) now.f[row] -= by;
+    return false;
   }
 
   /// Lets clipped arcs that carry flow cost more, and in the end what their pairs cost.
@@ -292,7 +298,7 @@ class Level {
       if (own == kInfinity) kind = Clipped::forbidden;
     }
     const auto n = static_cast<Node>(row_cells_.order.size());
-    tree.build(n, nodes_ - n, arcs, n);
+    tree.build(n, nodes_ - n, arcs, tree.root_node());
     return kind;
   }
 
@@ -307,7 +313,8 @@ class Level {
   /// Makes all listed pairs feasible to the last digit. (Unlisted ones have room.)
   void remove_rounding(Potentials& now) const {
     for (Index e = 0; e < arcs_.size(); ++e) {
-      make_feasible(now.f[row_of(arcs_.tail[e])], now.g[col_of(arcs_.head[e])], entries_[e]);
+      const Node i = row_of(arcs_.tail[e]), j = col_of(arcs_.head[e]);
+      make_feasible(now.f[i], rows_[i], now.g[j], cols_[j], entries_[e]);
     }
   }
 

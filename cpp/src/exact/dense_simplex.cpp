@@ -21,8 +21,8 @@ constexpr double kClip = 65536.0;
 
 /// `approach`: from how many pairs on it pays, temperatures in units of a typical cost, and iterations at each.
 constexpr Index kWorthApproaching = 256;
-constexpr double kTemperatures[] = {0.2, 0.063, 0.02};
-constexpr int kSweeps = 5;
+constexpr double kTemperatures[] = {0.2, 0.05, 0.0125};
+constexpr int kSweeps = 6;
 
 /// Entries to price before the best one enters.
 constexpr Index kBlock = 512;
@@ -41,6 +41,7 @@ class DenseSimplex {
     select(cols_, col_mass_, masses.cols);
     n_ = static_cast<Index>(rows_.size());
     m_ = static_cast<Index>(cols_.size());
+    root_ = static_cast<Node>(n_ + (std::max_element(col_mass_.begin(), col_mass_.end()) - col_mass_.begin()));
     tabulate(cost);
     if (!find_potentials()) return std::nullopt;
     approach();
@@ -48,12 +49,12 @@ class DenseSimplex {
     rank_rows();
     grow_forest();
     link_forest();
-    tree_.build(static_cast<Node>(n_), static_cast<Node>(m_), forest_, static_cast<Node>(n_));
+    tree_.build(static_cast<Node>(n_), static_cast<Node>(m_), forest_, root_);
 
     Basis basis;
     basis.status = run(account, monitor);
     if (basis.status != Status::optimal) return std::nullopt;
-    basis.potentials = potentials(cost);
+    basis.potentials = potentials(cost, masses);
     basis.plan.reserve(static_cast<std::size_t>(n_ + m_));
     for (TreeArc arc : tree_.arcs()) {
       if (arc.flow == 0) continue;
@@ -131,8 +132,8 @@ class DenseSimplex {
     return true;
   }
 
-  /// Improves the potentials by a few Sinkhorn iterations at falling temperatures, in single precision: for the price
-  /// of some pivots they save most of them.
+  /// Improves the potentials by a few over-relaxed Sinkhorn iterations at falling temperatures, in single precision:
+  /// for the price of some pivots they save most of them.
   void approach() {
     if (n_ * m_ < kWorthApproaching) return;
     // The typical entry is what temperatures are measured in.
@@ -167,8 +168,9 @@ class DenseSimplex {
       kernels_.exponentiate(table_.data(), stride_, log_u_.data(), log_v_.data(), 1.0 / epsilon, n_, kernel_.data());
       std::fill(v_.begin(), v_.begin() + m_, 1.0F);
       for (int k = 0; k < kSweeps; ++k) {
-        kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, u_.data(), v_.data(),
-                            sums_.data());
+        const bool over = k > 0 && k + 1 < kSweeps;
+        kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, over, u_.data(),
+                            v_.data(), sums_.data());
       }
       for (Index i = 0; i < n_; ++i) log_u_[i] += epsilon * static_cast<double>(std::log(u_[i]));
       for (Index j = 0; j < m_; ++j) {
@@ -213,14 +215,13 @@ class DenseSimplex {
     }
   }
 
-  /// Hangs every tree of the forest on the one of the first column, by an arc without flow from a row of its own to the
+  /// Hangs every tree of the forest on the one of the root, by an arc without flow from a row of its own to the
   /// best column that is hung already: the result is strongly feasible.
   void link_forest() {
     const auto nodes = static_cast<Node>(n_ + m_);
     if (static_cast<Node>(forest_.size()) == nodes - 1) return;
     Pieces pieces(nodes);
     for (const TreeArc& arc : forest_) pieces.join(arc.tail, arc.head);
-    const auto root = static_cast<Node>(n_);
     first_col_.assign(nodes, -1);
     next_col_.resize(m_);
     for (Index j = 0; j < m_; ++j)
@@ -230,7 +231,7 @@ class DenseSimplex {
       for (Node j = std::exchange(first_col_[piece], kHung); j >= 0; j = next_col_[j]) open_[j] = 0.0;
     };
     std::fill(open_.begin(), open_.end(), -kInfinity);
-    open_columns_of(pieces.find(root));
+    open_columns_of(pieces.find(root_));
     for (Index i = 0; i < n_; ++i) {
       const Node piece = pieces.find(static_cast<Node>(i));
       if (first_col_[piece] == kHung) continue;
@@ -277,7 +278,7 @@ class DenseSimplex {
   }
 
   /// From the tree, and made feasible to the last digit.
-  Potentials potentials(const Cost<T>& cost) {
+  Potentials potentials(const Cost<T>& cost, const Masses& masses) {
     Potentials potentials{std::vector<double>(cost.rows(), -kInfinity), std::vector<double>(cost.cols(), -kInfinity)};
     const double* y = tree_.y();
     for (Index i = 0; i < n_; ++i) potentials.f[rows_[i]] = f_[i] - y[i];
@@ -287,8 +288,10 @@ class DenseSimplex {
       const T* entries = cost.row(i, 0, cost.cols(), buffer_.data());
       double& f = potentials.f[i];
       const Index count = isa::kernels<T>().find_below(entries, potentials.g.data(), cost.cols(), f, tight_.data());
-      for (Index k = 0; k < count; ++k)
-        make_feasible(f, potentials.g[tight_[k]], static_cast<double>(entries[tight_[k]]));
+      for (Index k = 0; k < count; ++k) {
+        const Node j = tight_[k];
+        make_feasible(f, masses.rows[i], potentials.g[j], masses.cols[j], static_cast<double>(entries[j]));
+      }
     }
     return potentials;
   }
@@ -299,6 +302,7 @@ class DenseSimplex {
   Index stride_ = 0;        ///< of the rows of the table: m, padded for the kernels
   std::vector<Node> rows_;  ///< points of positive mass
   std::vector<Node> cols_;
+  Node root_ = 0;               ///< of the tree: the column of largest mass
   std::vector<Mass> row_mass_;  ///< not sent yet
   std::vector<Mass> col_mass_;
   std::vector<T> buffer_;

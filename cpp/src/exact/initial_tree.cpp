@@ -27,7 +27,10 @@ std::vector<Index> by_cost(const ArcList& arcs, Index first, double clip) {
 }  // namespace
 
 InitialTree::InitialTree(const std::vector<Mass>& rows, const std::vector<Mass>& cols, double clip)
-    : rows_(static_cast<Node>(rows.size())), clip_(clip), left_(rows) {
+    : rows_(static_cast<Node>(rows.size())),
+      root_(rows_ + static_cast<Node>(std::max_element(cols.begin(), cols.end()) - cols.begin())),
+      clip_(clip),
+      left_(rows) {
   left_.insert(left_.end(), cols.begin(), cols.end());
   forest_.reserve(left_.size());
 }
@@ -65,7 +68,6 @@ std::vector<Node> InitialTree::left_nodes(Node begin, Node end) const {
 SpanningTree InitialTree::finish(const ArcList& arcs, const std::function<double(Node, Node)>& filler) {
   send_rest(filler);
   const auto nodes = static_cast<Node>(left_.size());
-  const Node root = rows_;
   if (static_cast<Node>(forest_.size()) < nodes - 1) {
     Pieces pieces(nodes);
     for (const TreeArc& arc : forest_) pieces.join(arc.tail, arc.head);
@@ -96,17 +98,17 @@ SpanningTree InitialTree::finish(const ArcList& arcs, const std::function<double
         }
       }
     };
-    link(piece[root]);
+    link(piece[root_]);
     link_along_arcs();
     for (Node i = 0; i < rows_; ++i) {
       if (linked[piece[i]]) continue;
-      forest_.push_back({i, root, 0, std::min(filler(i, root), clip_)});
+      forest_.push_back({i, root_, 0, std::min(filler(i, root_), clip_)});
       link(piece[i]);
       link_along_arcs();
     }
   }
   SpanningTree tree;
-  tree.build(rows_, nodes - rows_, forest_, root);
+  tree.build(rows_, nodes - rows_, forest_, root_);
   return tree;
 }
 

@@ -35,6 +35,7 @@ class InitialTree {
   std::vector<Node> left_nodes(Node begin, Node end) const;
 
   Node rows_;
+  Node root_;  ///< the column of largest mass
   double clip_;
   std::vector<Mass> left_;  ///< by node
   std::vector<TreeArc> forest_;

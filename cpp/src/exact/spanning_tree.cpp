@@ -89,12 +89,7 @@ void SpanningTree::renumber() {
     last_[k] = k + size_[k] - 1;
     if (k > 0) parent_[k] = now[parent_[k]];
   }
-
   recompute_potentials();
-  std::vector<double> sorted(y_.begin(), y_.begin() + nodes_);
-  const auto middle = sorted.begin() + nodes_ / 2;
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  for (Node k = 0; k < nodes_; ++k) y_[k] -= *middle;  // only differences matter, and small numbers keep more digits
 }
 
 std::vector<double> SpanningTree::potentials() const {

@@ -32,14 +32,14 @@ struct TreeArc {
 class SpanningTree {
  public:
   /// Makes this the tree of rows + cols - 1 arcs that span the graph, and sets its potentials. Places are node numbers
-  /// at first. Memory is kept from one tree to the next.
+  /// at first. Memory is kept from one tree to the next. Potentials are zero at the root and lose digits with distance:
+  /// it should have a large mass.
   void build(Node rows, Node cols, const std::vector<TreeArc>& arcs, Node root);
 
   /// Recomputes the potentials from the arc costs, which removes the rounding that pivots accumulate.
   void recompute_potentials();
 
-  /// Gives all nodes new places, in preorder, and recomputes the potentials; their median becomes 0. Costs a few passes
-  /// over the nodes.
+  /// Gives all nodes new places, in preorder, and recomputes the potentials. Costs a few passes over the nodes.
   void renumber();
 
   /// Where a node is now.
@@ -64,6 +64,7 @@ class SpanningTree {
   std::vector<TreeArc> arcs() const;
 
   Node nodes() const { return nodes_; }
+  Node root_node() const { return root_node_; }
 
  private:
   bool is_row(Node v) const { return is_row_[v] != 0; }

@@ -481,14 +481,17 @@ inline float sum_lanes(typename VectorType<float, bytes>::type v) {
 }
 
 /// u = a / K v for `R` rows, whose part of K^T u is added to `sums`.
-template <Index R>
+template <Index R, bool over>
 inline void scale_rows(const float* kernel, Index stride, const float* a, const float* v, float* u, float* sums) {
   Floats dot[R];
   for (Index r = 0; r < R; ++r) dot[r] = Floats{};
   for (Index j = 0; j < stride; j += kFloats) {
     for (Index r = 0; r < R; ++r) dot[r] += load(kernel + r * stride + j) * load(v + j);
   }
-  for (Index r = 0; r < R; ++r) u[r] = a[r] / sum_lanes<OTFAST_VECTOR_BYTES>(dot[r]);
+  for (Index r = 0; r < R; ++r) {
+    const float next = a[r] / sum_lanes<OTFAST_VECTOR_BYTES>(dot[r]);
+    u[r] = over ? next * square_root(next / u[r]) : next;
+  }
   for (Index j = 0; j < stride; j += kFloats) {
     Floats sum = load(sums + j);
     for (Index r = 0; r < R; ++r) sum += u[r] * load(kernel + r * stride + j);
@@ -496,14 +499,24 @@ inline void scale_rows(const float* kernel, Index stride, const float* a, const 
   }
 }
 
-void scale_once(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v,
-                float* sums) {
+template <bool over>
+void scale(const float* kernel, Index stride, const float* a, const float* b, Index rows, float* u, float* v,
+           float* sums) {
   constexpr Index kRows = 4;  // at a time: their chains of sums and divisions overlap
   for (Index j = 0; j < stride; j += kFloats) store(sums + j, Floats{});
   Index i = 0;
-  for (; i + kRows <= rows; i += kRows) scale_rows<kRows>(kernel + i * stride, stride, a + i, v, u + i, sums);
-  for (; i < rows; ++i) scale_rows<1>(kernel + i * stride, stride, a + i, v, u + i, sums);
-  for (Index j = 0; j < stride; j += kFloats) store(v + j, load(b + j) / load(sums + j));
+  for (; i + kRows <= rows; i += kRows) scale_rows<kRows, over>(kernel + i * stride, stride, a + i, v, u + i, sums);
+  for (; i < rows; ++i) scale_rows<1, over>(kernel + i * stride, stride, a + i, v, u + i, sums);
+#pragma omp simd
+  for (Index j = 0; j < stride; ++j) {
+    const float next = b[j] / sums[j];
+    v[j] = over ? next * square_root(next / (v[j] > 0.0F ? v[j] : 1.0F)) : next;  // zero behind the columns
+  }
+}
+
+void scale_once(const float* kernel, Index stride, const float* a, const float* b, Index rows, bool over, float* u,
+                float* v, float* sums) {
+  (over ? scale<true> : scale<false>)(kernel, stride, a, b, rows, u, v, sums);
 }
 
 template <class T>
