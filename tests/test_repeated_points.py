@@ -41,6 +41,17 @@ def test_same_value_as_merged_by_hand(rng):
     np.testing.assert_allclose(otf.emd(a, b, C[np.ix_(rows, cols)]).value, by_hand, rtol=1e-12)
 
 
+def test_takes_the_way_of_the_merged_problem(rng):
+    """With counts for weights, and places in order of appearance, both are the same problem to the solver."""
+    C = rng.random((PLACES, PLACES))
+    rows, cols = (np.r_[np.arange(PLACES), rng.integers(PLACES, size=k - PLACES)] for k in (N, M))
+    merged = otf.emd(np.bincount(rows) / N, np.bincount(cols) / M, C)
+    result = otf.emd(None, None, C[np.ix_(rows, cols)])
+    assert result.n_iter == merged.n_iter
+    np.testing.assert_array_equal(result.potential_a, merged.potential_a[rows])
+    np.testing.assert_array_equal(result.potential_b, merged.potential_b[cols])
+
+
 def test_clouds_and_single_precision(rng):
     x, y = repeated(rng, N), repeated(rng, M)
     a, b = random_weights(rng, N), random_weights(rng, M)
@@ -66,6 +77,7 @@ def test_rows_alike_in_most_columns_only(rng):
     C[11] += rng.random(M)
     a, b = random_weights(rng, N), random_weights(rng, M)
     assert_certified(otf.emd(a, b, C), a, b, C)
+    assert_certified(otf.emd(b, a, C.T), b, a, C.T)
 
 
 def test_forbidden_pairs(rng):

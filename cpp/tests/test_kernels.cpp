@@ -112,6 +112,58 @@ void test_reduce_row(const Kernels<double>& kernels, const char* isa) {
   }
 }
 
+/// The Sinkhorn start of small problems: single precision, and powers to four digits.
+void test_scaling(const Kernels<double>& kernels, const char* isa) {
+  const auto is_near = [](double value, double expected) { return std::abs(value - expected) <= 1e-4 * expected; };
+  for (const Index rows : {Index{1}, Index{3}, Index{4}, Index{9}}) {
+    for (const Index cols : {Index{1}, Index{15}, Index{16}, Index{33}}) {
+      constexpr Index kPad = otfast::isa::kOverread<float>;
+      const Index stride = (cols + kPad - 1) / kPad * kPad;
+      const double epsilon = 0.25;
+      std::vector<double> costs(rows * stride, kInfinity), f(rows), g(stride, 0.0);
+      std::vector<float> a(rows), b(stride, 0.0F), u(rows), v(stride, 0.0F), sums(stride), kernel(rows * stride);
+      for (Index i = 0; i < rows; ++i) {
+        f[i] = uniform(-0.2, 0.2);
+        a[i] = static_cast<float>(uniform(0.1, 1.0));
+        for (Index j = 0; j < cols; ++j) costs[i * stride + j] = uniform(0.0, 4.0);
+      }
+      costs[0] = 1e6;
+      for (Index j = 0; j < cols; ++j) {
+        g[j] = uniform(-0.2, 0.2);
+        b[j] = static_cast<float>(uniform(0.1, 1.0));
+        v[j] = 1.0F;
+      }
+      kernels.exponentiate(costs.data(), stride, f.data(), g.data(), 1.0 / epsilon, rows, kernel.data());
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < stride; ++j) {
+          const double expected = std::max(std::exp((f[i] + g[j] - costs[i * stride + j]) / epsilon), 0x1p-120);
+          CHECK(is_near(kernel[i * stride + j], expected), "%s %d %d", isa, static_cast<int>(i), static_cast<int>(j));
+        }
+      }
+
+      kernel[0] = 0.5F;  // else single precision would not hold what follows
+      std::vector<double> all_u(rows), all_v(v.begin(), v.end());
+      for (const bool over : {false, true, true, false}) {
+        const auto power = [over](double next, double now) { return over ? next * std::sqrt(next / now) : next; };
+        kernels.scale_once(kernel.data(), stride, a.data(), b.data(), rows, over, u.data(), v.data(), sums.data());
+        for (Index i = 0; i < rows; ++i) {
+          double sum = 0.0;
+          for (Index j = 0; j < cols; ++j) sum += static_cast<double>(kernel[i * stride + j]) * all_v[j];
+          all_u[i] = power(a[i] / sum, all_u[i]);
+          CHECK(is_near(u[i], all_u[i]), "%s u %d: %g, not %g", isa, static_cast<int>(i), u[i], all_u[i]);
+        }
+        for (Index j = 0; j < cols; ++j) {
+          double sum = 0.0;
+          for (Index i = 0; i < rows; ++i) sum += static_cast<double>(kernel[i * stride + j]) * all_u[i];
+          all_v[j] = power(b[j] / sum, all_v[j]);
+          CHECK(is_near(v[j], all_v[j]), "%s v %d: %g, not %g", isa, static_cast<int>(j), v[j], all_v[j]);
+        }
+        CHECK(std::all_of(v.begin() + cols, v.end(), [](float value) { return value == 0.0F; }), "%s", isa);
+      }
+    }
+  }
+}
+
 template <class T>
 void test_summary(const Kernels<T>& kernels, const char* isa) {
   for (const Index n : kSizes) {
@@ -273,7 +325,10 @@ void test_isa(Isa isa, const char* name) {
   const Kernels<T>* kernels = otfast::isa::kernels_of<T>(isa);
   if (kernels == nullptr) return;
   test_row_kernels(*kernels, name);
-  if constexpr (std::is_same_v<T, double>) test_reduce_row(*kernels, name);
+  if constexpr (std::is_same_v<T, double>) {  // made for tables, which are of doubles
+    test_reduce_row(*kernels, name);
+    test_scaling(*kernels, name);
+  }
   test_summary(*kernels, name);
   test_point_kernels(*kernels, name);
   test_norm_range(*kernels, name);

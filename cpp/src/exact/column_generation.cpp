@@ -47,8 +47,6 @@ constexpr Index kMostPriced = 24;
 /// What is meant for each point of the larger side, for each row.
 Index per_row(Index count, Index rows, Index cols) { return count * std::max<Index>(1, cols / rows); }
 
-VectorView<const Node> view(const std::vector<Node>& nodes) { return {nodes.data(), static_cast<Index>(nodes.size())}; }
-
 /// One level of the problem: a cost, the masses on it, and the cells into which its points fall. Points of positive
 /// mass are the nodes of the graph, numbered in the order of the cells: neighbours are near in memory.
 template <class T>

@@ -136,8 +136,6 @@ std::vector<double> spread(const std::vector<double>& of_groups, const Twins& tw
   return values;
 }
 
-VectorView<const Node> view(const std::vector<Node>& nodes) { return {nodes.data(), static_cast<Index>(nodes.size())}; }
-
 }  // namespace
 
 template <class T>

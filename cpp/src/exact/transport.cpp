@@ -37,7 +37,7 @@ struct Reordered {
     for (const Node i : rows) masses.rows.push_back(old_masses.rows[i]);
     for (const Node j : cols) masses.cols.push_back(old_masses.cols[j]);
     masses.unit = old_masses.unit;
-    cost = old.restrict({rows.data(), static_cast<Index>(rows.size())}, {cols.data(), static_cast<Index>(cols.size())});
+    cost = old.restrict(view(rows), view(cols));
   }
 
   Basis restore(Basis basis, Index all_rows, Index all_cols) const {
@@ -53,9 +53,19 @@ struct Reordered {
   }
 };
 
+/// Few enough pairs for a table of them.
 template <class T>
-Basis solve_large(const Cost<T>& cost, const Masses& masses, const std::vector<double>& f, const Settings& settings,
-                  Account& account, Monitor& monitor) {
+bool is_small(const Cost<T>& cost) {
+  return cost.rows() * cost.cols() <= kDensePairs;
+}
+
+template <class T>
+Basis solve_distinct(const Cost<T>& cost, const Masses& masses, const std::vector<double>& f, const Settings& settings,
+                     Account& account, Monitor& monitor) {
+  if (is_small(cost) && settings.start == Start::automatic) {
+    if (auto basis = dense_simplex(cost, masses, account, monitor)) return *std::move(basis);
+    account.pivots = 0;
+  }
   if (!cost.block_bounds(cost.rows(), cost.cols()))
     return generate_columns(cost, masses.rows, masses.cols, f, settings, account, monitor);
   const Reordered<T> near(cost, masses);
@@ -71,16 +81,15 @@ Basis solve_large(const Cost<T>& cost, const Masses& masses, const std::vector<d
 template <class T>
 Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& options, Account& account,
                    Monitor& monitor) {
-  if (cost.rows() * cost.cols() <= kDensePairs && options.start == Start::automatic) {
-    if (auto basis = dense_simplex(cost, masses, account, monitor)) return *std::move(basis);
-    account.pivots = 0;
-  }
   const std::vector<double> f(options.f.begin(), options.f.end());
   const Settings settings{options.start, options.tolerance};
-  const auto merged = MergedProblem<T>::find(cost, masses, monitor);
-  if (!merged) return solve_large(cost, masses, f, settings, account, monitor);
-  return merged->restore(
-      solve_large(merged->cost(), merged->masses(), merged->of_groups(f), settings, account, monitor), masses);
+  if (!is_small(cost)) {
+    if (const auto merged = MergedProblem<T>::find(cost, masses, monitor)) {
+      return merged->restore(
+          solve_distinct(merged->cost(), merged->masses(), merged->of_groups(f), settings, account, monitor), masses);
+    }
+  }
+  return solve_distinct(cost, masses, f, settings, account, monitor);
 }
 
 /// Gives the points without mass (potential -inf) the largest potentials that keep the dual feasible; all others stay.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "otfast/core/types.hpp"
 
@@ -17,6 +18,12 @@ struct VectorView {
   T* begin() const { return data; }
   T* end() const { return data + size; }
 };
+
+/// All of a vector, to be read.
+template <class T>
+VectorView<const T> view(const std::vector<T>& values) {
+  return {values.data(), static_cast<Index>(values.size())};
+}
 
 /// A row-major matrix whose rows are contiguous; `stride` elements separate the starts of two rows.
 template <class T>
