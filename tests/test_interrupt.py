@@ -103,6 +103,15 @@ def test_stopping_a_batch(rng):
         otf.emd_batch(A, B, costs, callback=lambda report: 1 / 0)
 
 
+def test_a_batch_reports_how_many_are_solved(rng, one_thread):
+    reports = []
+    A, B = rng.dirichlet(np.ones(100), (2, 1500))
+    otf.emd_batch(A, B, rng.random((100, 100)), callback=lambda report: reports.append(report.iteration))
+    assert reports == sorted(reports)
+    assert 0 < reports[0] < 1500
+    assert reports[-1] == 1500
+
+
 def test_progress_bar(rng, capsys):
     result = otf.emd(*small_problem(rng), progress=True)
     shown = capsys.readouterr().err

@@ -113,15 +113,22 @@ py::dict to_dict(Batch batch) {
   return out;
 }
 
-/// Only the calling thread may ask Python whether to go on; the others learn of it through this.
-class SharedMonitor final : public Monitor {
+/// What a problem of a batch reports to. The caller hears how many are solved, not how one of them stands; and as only
+/// the calling thread may ask Python whether to go on, the others learn of it through `stop`.
+class ProblemMonitor final : public Monitor {
  public:
-  explicit SharedMonitor(std::atomic<bool>& stop) : Monitor(std::chrono::milliseconds(20)), stop_(stop) {}
+  ProblemMonitor(Monitor* asked, const std::atomic<Index>& done, std::atomic<bool>& stop)
+      : Monitor(std::chrono::milliseconds(20)), asked_(asked), done_(done), stop_(stop) {}
 
  protected:
-  bool on_report(const Progress&) override { return stop_; }
+  bool on_report(const Progress&) override {
+    if (asked_ != nullptr && asked_->due() && asked_->report({done_, 0.0, 0.0})) stop_ = true;
+    return stop_;
+  }
 
  private:
+  Monitor* asked_;  ///< null on all threads but the calling one
+  const std::atomic<Index>& done_;
   std::atomic<bool>& stop_;
 };
 
@@ -145,16 +152,16 @@ py::dict emd_batch(const py::array_t<T, py::array::c_style>& C, const Array<doub
     std::atomic<bool> stop = false;
     std::atomic<Index> done = 0;
     const auto caller = std::this_thread::get_id();
+    ProblemMonitor of_caller(&watched, done, stop);
     const Index grain = std::clamp<Index>(count / (8 * num_threads()), 1, 64);
     parallel_for(count, grain, [&](Index begin, Index end) {
-      SharedMonitor relay(stop);
-      const bool asks = std::this_thread::get_id() == caller;
+      ProblemMonitor of_others(nullptr, done, stop);
+      Monitor& inner = std::this_thread::get_id() == caller ? of_caller : of_others;
       for (Index k = begin; k < end; ++k) {
         const DenseCost<T> cost(MatrixView<const T>{costs + k * stride, n, m, m});
-        Monitor& inner = asks ? static_cast<Monitor&>(watched) : relay;
         batch.put(k, exact::solve(cost, {a.row(k), n}, {b.row(k), m}, options, inner));
         ++done;
-        if (asks && watched.due() && watched.report({done, 0.0, 0.0})) stop = true;
+        inner.poll();
       }
     });
     return 0;

@@ -510,7 +510,8 @@ void scale(const float* kernel, Index stride, const float* a, const float* b, In
 #pragma omp simd
   for (Index j = 0; j < stride; ++j) {
     const float next = b[j] / sums[j];
-    v[j] = over ? next * square_root(next / (v[j] > 0.0F ? v[j] : 1.0F)) : next;  // zero behind the columns
+    const float scaled = over ? next * square_root(next / v[j]) : next;
+    v[j] = b[j] > 0.0F ? scaled : 0.0F;  // behind the columns 0 / 0 may have come out
   }
 }
 
