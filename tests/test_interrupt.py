@@ -103,7 +103,7 @@ def test_stopping_a_batch(rng):
         otf.emd_batch(A, B, costs, callback=lambda report: 1 / 0)
 
 
-def test_a_batch_reports_how_many_are_solved(rng, one_thread):
+def test_a_batch_reports_how_many_are_solved(rng):
     reports = []
     A, B = rng.dirichlet(np.ones(100), (2, 1500))
     otf.emd_batch(A, B, rng.random((100, 100)), callback=lambda report: reports.append(report.iteration))
