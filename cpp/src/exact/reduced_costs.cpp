@@ -310,8 +310,10 @@ typename ReducedCosts<T>::Scale ReducedCosts<T>::scale(const std::vector<double>
     std::nth_element(values.begin(), position, values.end());
     return *position + rounding;
   };
-  const double near = quantile(used * per_row);
-  return {near, std::max(near, quantile(static_cast<Index>(values.size()) / 16))};
+  // Where all pairs of a row are near, the largest of them are not typical.
+  const auto count = static_cast<Index>(values.size());
+  const Index typical = std::max(std::min(used * per_row, count / 4), count / 16);
+  return {quantile(used * per_row), quantile(typical)};
 }
 
 template class ReducedCosts<float>;

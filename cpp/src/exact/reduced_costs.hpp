@@ -47,7 +47,7 @@ class ReducedCosts {
   /// part).
   struct Scale {
     double near;     ///< about `per_row` pairs of a row lie below it
-    double typical;  ///< a sixteenth of the pairs lie below it
+    double typical;  ///< like `near`, but a sixteenth to a quarter of all pairs lie below it
   };
   Scale scale(const std::vector<double>& f, const std::vector<double>& g, Index per_row) const;
 
