@@ -10,6 +10,7 @@
 #include "exact/column_generation.hpp"
 #include "exact/masses.hpp"
 #include "exact/spanning_tree.hpp"
+#include "exact/sparse_scaling.hpp"
 #include "otfast/cost/dense.hpp"
 #include "otfast/cost/points.hpp"
 #include "otfast/exact/transport.hpp"
@@ -135,13 +136,48 @@ void check_certificate(const Cost<T>& cost, const std::vector<double>& a, const 
         result.value - result.dual_value);
 }
 
+/// Scaling raises the dual value, whatever the weights, and leaves columns alone that no arc reaches.
+void scaling_improves_potentials() {
+  std::mt19937_64 random(4);
+  constexpr Node n = 40, m = 50;
+  for (int orders = 0; orders <= 55; orders += 11) {
+    std::vector<Mass> a(n), b(m, 1);
+    for (Mass& mass : a) mass = Mass{1} << (orders > 0 ? random() % orders : 0);
+    const Mass total = std::accumulate(a.begin(), a.end(), Mass{0});
+    b[0] = std::max<Mass>(1, total - (m - 1));
+    std::vector<double> costs(n * m);
+    ArcList arcs;
+    for (Node i = 0; i < n; ++i) {
+      for (Node j = 0; j < m; ++j) costs[i * m + j] = std::generate_canonical<double, 53>(random);
+      costs[i * m + random() % (m - 1)] = 0.0;
+      for (Node j = 0; j < m - 1; ++j) arcs.add(i, n + j, costs[i * m + j]);
+    }
+    // f is the transform of g, over the arcs that there are.
+    const auto dual_value = [&](const std::vector<double>& g) {
+      double value = 0.0;
+      for (Node i = 0; i < n; ++i) {
+        double f = kInfinity;
+        for (Node j = 0; j < m - 1; ++j) f = std::min(f, costs[i * m + j] - g[j]);
+        value += f * static_cast<double>(a[i]);
+      }
+      for (Node j = 0; j < m - 1; ++j) value += g[j] * static_cast<double>(b[j]);
+      return value;
+    };
+    const std::vector<double> gain = scale_columns(arcs, a, b, 0.1);
+    CHECK(gain.size() == m && gain.back() == 0.0);
+    CHECK(std::all_of(gain.begin(), gain.end(), [](double g) { return std::isfinite(g); }));
+    const double before = dual_value(std::vector<double>(m, 0.0)), after = dual_value(gain);
+    CHECK(after > before, "2^%d: %g, then %g", orders, before, after);
+  }
+}
+
 template <class T>
 void certificates() {
   std::mt19937_64 random(3);
   const double tolerance = 1e-12;
   for (const Start start : {Start::automatic, Start::cold, Start::multilevel}) {
     for (const auto& [n, m] :
-         {std::pair<Index, Index>{1, 1}, {1, 9}, {40, 1}, {3, 200}, {37, 41}, {150, 90}, {400, 350}}) {
+         {std::pair<Index, Index>{1, 1}, {1, 9}, {40, 1}, {3, 200}, {37, 41}, {150, 90}, {530, 500}}) {
       for (const bool whole : {false, true}) {
         const auto a = random_weights(random, n, whole), b = random_weights(random, m, whole);
         std::vector<T> entries(n * m);
@@ -181,6 +217,7 @@ void forbidden_pairs() {
 int main() {
   pivots_keep_the_tree();
   masses_are_whole();
+  scaling_improves_potentials();
   certificates<double>();
   certificates<float>();
   forbidden_pairs();

@@ -160,6 +160,16 @@ void test_scaling(const Kernels<double>& kernels, const char* isa) {
         }
         CHECK(std::all_of(v.begin() + cols, v.end(), [](float value) { return value == 0.0F; }), "%s", isa);
       }
+
+      const std::vector<float> before = kernel;
+      kernels.sharpen(u.data(), v.data(), stride, rows, kernel.data());
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < stride; ++j) {
+          const double entry = static_cast<double>(u[i]) * before[i * stride + j] * v[j];
+          const double expected = std::pow(std::clamp(entry, 0x1p-30, 0x1p30), 4);
+          CHECK(is_near(kernel[i * stride + j], expected), "%s %d %d", isa, static_cast<int>(i), static_cast<int>(j));
+        }
+      }
     }
   }
 }

@@ -11,6 +11,7 @@
 #include "initial_tree.hpp"
 #include "lists.hpp"
 #include "reduced_costs.hpp"
+#include "sparse_scaling.hpp"
 
 namespace otfast::exact {
 namespace {
@@ -30,6 +31,10 @@ constexpr double kTightCells = 0.2;
 /// cap.
 constexpr Index kCandidates = 16;
 constexpr Index kMostCandidates = 48;
+
+/// The first temperature of `approach`, as a part of the threshold of the first candidates. At higher ones mass that
+/// has no way on the candidates drives potentials far off.
+constexpr double kTemperature = 0.1;
 
 /// Rounds in which what the greedy leaves over gets candidates of its own.
 constexpr int kGreedyRounds = 6;
@@ -73,7 +78,7 @@ class Level {
 
   Basis solve(const std::vector<double>& f, const Settings& settings, bool finest) {
     set_base(f, settings.start);
-    if (!choose_arcs()) return {Status::infeasible, {}, {}};
+    if (!choose_arcs() || (cold_ && !approach())) return {Status::infeasible, {}, {}};
     account_.dual = dual_value(base_) * account_.unit;
     SpanningTree tree = first_tree();
     Basis basis;
@@ -122,6 +127,7 @@ class Level {
       passes_.transform_cols(base_.f, base_.g);
     } else if (small() || start == Start::cold || (start == Start::automatic && cell_size_ratio_ > kTightCells)) {
       passes_.transform_both(base_.f, base_.g);
+      cold_ = true;
     } else {
       // Each column takes the best offer of the representatives of the cells of rows.
       const auto coarse = cost_.restrict(view(row_cells_.representative), view(col_cells_.representative));
@@ -151,6 +157,8 @@ class Level {
 
   /// Lists the pairs of small reduced cost; false if a row of positive mass has no allowed pair.
   bool choose_arcs() {
+    arcs_ = {};
+    entries_.clear();
     const auto scale = passes_.scale(base_.f, base_.g, per_row(kCandidates, cost_.rows(), cost_.cols()));
     const Index most = small() ? cost_.cols() : per_row(kMostCandidates, cost_.rows(), cost_.cols());
     width_ = small() ? kInfinity : scale.near;
@@ -168,11 +176,32 @@ class Level {
     return true;
   }
 
+  /// Improves a base that knows nothing of the weights by scaling on the candidates, and chooses new ones. For the
+  /// price of a pass this saves a third of the pivots or more.
+  bool approach() {
+    const double epsilon = kTemperature * width_;
+    if (small() || !std::isnormal(epsilon)) return true;
+    const std::vector<double> old_g = base_.g;
+    const double old_value = dual_value(base_);
+    const std::vector<double> gain = scale_columns(arcs_, row_masses(), col_masses(), epsilon);
+    for (std::size_t k = 0; k < gain.size(); ++k) base_.g[col_cells_.order[k]] += gain[k];
+    if (!choose_arcs()) return false;
+    if (dual_value(base_) >= old_value) return true;
+    base_.g = old_g;
+    return choose_arcs();
+  }
+
+  std::vector<Mass> row_masses() const { return masses_in(row_cells_.order, rows_); }
+  std::vector<Mass> col_masses() const { return masses_in(col_cells_.order, cols_); }
+  static std::vector<Mass> masses_in(const std::vector<Node>& order, const std::vector<Mass>& masses) {
+    std::vector<Mass> ordered;
+    ordered.reserve(order.size());
+    for (const Node p : order) ordered.push_back(masses[p]);
+    return ordered;
+  }
+
   SpanningTree first_tree() {
-    std::vector<Mass> row_mass, col_mass;
-    for (const Node i : row_cells_.order) row_mass.push_back(rows_[i]);
-    for (const Node j : col_cells_.order) col_mass.push_back(cols_[j]);
-    InitialTree tree(row_mass, col_mass, clip_);
+    InitialTree tree(row_masses(), col_masses(), clip_);
     tree.send(arcs_, 0);
     for (int round = 0; round < kGreedyRounds; ++round) {
       const auto rows = tree.left_rows(), cols = tree.left_cols();
@@ -336,6 +365,7 @@ class Level {
   Clusters row_cells_;
   Clusters col_cells_;
   double cell_size_ratio_ = 1.0;
+  bool cold_ = false;  ///< the base comes from a c-transform of zero
   Node nodes_ = 0;
   std::vector<Node> row_node_;  ///< by row; -1 without mass
   std::vector<Node> col_node_;  ///< by column

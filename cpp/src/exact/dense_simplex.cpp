@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -19,10 +20,12 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Reduced costs are clipped at this multiple of what a row typically regrets (see column_generation.cpp on clipping).
 constexpr double kClip = 65536.0;
 
-/// `approach`: from how many pairs on it pays, temperatures in units of a typical cost, and iterations at each.
+/// `approach`: from how many pairs on it pays; the first temperature in units of a typical cost, how many there are,
+/// each a quarter of the one before, and iterations at each.
 constexpr Index kWorthApproaching = 256;
-constexpr double kTemperatures[] = {0.2, 0.05, 0.0125};
-constexpr int kSweeps = 6;
+constexpr double kTemperature = 0.2;
+constexpr int kLevels = 4;
+constexpr int kSweeps = 4;
 
 /// Entries to price before the best one enters.
 constexpr Index kBlock = 512;
@@ -150,7 +153,6 @@ class DenseSimplex {
     kernel_.resize(n_ * stride_);
     row_weight_.resize(n_);
     u_.resize(n_);
-    log_u_ = f_;
     log_v_ = g_;
     col_weight_.assign(stride_, 0.0F);
     v_.assign(stride_, 0.0F);
@@ -162,17 +164,17 @@ class DenseSimplex {
     };
     for (Index i = 0; i < n_; ++i) row_weight_[i] = weight(row_mass_[i], n_);
     for (Index j = 0; j < m_; ++j) col_weight_[j] = weight(col_mass_[j], m_);
+    double epsilon = kTemperature * typical;
+    kernels_.exponentiate(table_.data(), stride_, f_.data(), g_.data(), 1.0 / epsilon, n_, kernel_.data());
     bool finite = true;
-    for (const double temperature : kTemperatures) {
-      const double epsilon = temperature * typical;
-      kernels_.exponentiate(table_.data(), stride_, log_u_.data(), log_v_.data(), 1.0 / epsilon, n_, kernel_.data());
+    for (int level = 0; level < kLevels; ++level, epsilon /= 4.0) {
+      if (level > 0) kernels_.sharpen(u_.data(), v_.data(), stride_, n_, kernel_.data());
       std::fill(v_.begin(), v_.begin() + m_, 1.0F);
       for (int k = 0; k < kSweeps; ++k) {
         const bool over = k > 0 && k + 1 < kSweeps;
         kernels_.scale_once(kernel_.data(), stride_, row_weight_.data(), col_weight_.data(), n_, over, u_.data(),
                             v_.data(), sums_.data());
       }
-      for (Index i = 0; i < n_; ++i) log_u_[i] += epsilon * static_cast<double>(std::log(u_[i]));
       for (Index j = 0; j < m_; ++j) {
         log_v_[j] += epsilon * static_cast<double>(std::log(v_[j]));
         finite = finite && std::isfinite(log_v_[j]);
@@ -323,9 +325,8 @@ class DenseSimplex {
   std::vector<float> u_;
   std::vector<float> v_;
   std::vector<float> sums_;
-  std::vector<double> log_u_;  ///< times the temperature
-  std::vector<double> log_v_;
-  std::vector<Node> tight_;  ///< scratch of `potentials`
+  std::vector<double> log_v_;  ///< times the temperature
+  std::vector<Node> tight_;    ///< scratch of `potentials`
   SpanningTree tree_;
   double clip_ = kInfinity;
 };
@@ -335,8 +336,9 @@ class DenseSimplex {
 template <class T>
 std::optional<Basis> dense_simplex(const Cost<T>& cost, const Masses& masses, Account& account, Monitor& monitor) {
   // Kept between calls: allocating would take as long as solving a problem of ten points.
-  static thread_local DenseSimplex<T> solver;
-  return solver.solve(cost, masses, account, monitor);
+  // On the heap, or the compiler would look the thread up for every member.
+  static thread_local const auto solver = std::make_unique<DenseSimplex<T>>();
+  return solver->solve(cost, masses, account, monitor);
 }
 
 template std::optional<Basis> dense_simplex(const Cost<float>&, const Masses&, Account&, Monitor&);

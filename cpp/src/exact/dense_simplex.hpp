@@ -11,7 +11,7 @@
 namespace otfast::exact {
 
 /// Up to this many pairs a table is faster than lists of candidates, and small enough to be worth keeping.
-inline constexpr Index kDensePairs = 320 * 320;
+inline constexpr Index kDensePairs = 512 * 512;
 
 /// Solves the transport problem between whole masses of equal totals, or returns nothing where the costs are beyond
 /// what this simple method does well: when mass would have to cross pairs that are forbidden or out of all proportion.

@@ -1,6 +1,7 @@
 #include "spanning_tree.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "lists.hpp"
@@ -147,17 +148,17 @@ void SpanningTree::pivot(Node tail, Node head, double cost, double reduced) {
 
   if (amount > 0) move_flow(tail, head, join, amount);
   detach(top, join);
-  const Node end = reverse_stem(bottom, top, cost, amount);
-  attach(bottom, end, target, join);
+  const Rerooted subtree = reverse_stem(bottom, top, cost, amount);
+  attach(bottom, subtree.end, target, join);
 
   // y of one side of the cut changes until the entering arc's reduced cost is zero: the smaller side, as only
   // differences matter.
   const double delta = at_head ? reduced : -reduced;
   const Node count = size_[bottom];
   if (2 * count <= nodes_) {
-    shift(bottom, end, count, delta);
+    shift(bottom, subtree, count, delta);
   } else {
-    shift(thread_[end], reverse_thread_[bottom], nodes_ - count, -delta);
+    shift(thread_[subtree.end], reverse_thread_[bottom], nodes_ - count, -delta);
   }
 }
 
@@ -177,17 +178,17 @@ void SpanningTree::detach(Node top, Node join) {
 }
 
 /// Re-roots the detached subtree of `top` at its node `bottom`, whose arc to the new parent gets `cost` and `flow`.
-/// Returns the last node of the new preorder.
 ///
 /// With the stem s0 = bottom, s1 = parent(s0), ..., sk = top, the new preorder is T(s0), T(s1) \ T(s0), ..., T(sk)
 /// \ T(sk-1): each difference is at most two runs of the old thread, the one from s_i to before T(s_{i-1}) and the one
 /// behind it.
-Node SpanningTree::reverse_stem(Node bottom, Node top, double cost, Mass flow) {
+SpanningTree::Rerooted SpanningTree::reverse_stem(Node bottom, Node top, double cost, Mass flow) {
   const Node total = size_[top];
   stem_.clear();
   for (Node v = bottom; v != top; v = parent_[v]) stem_.push_back(v);
   stem_.push_back(top);
 
+  Rerooted subtree{.middle = bottom, .offset = 0};
   Node end = last_[bottom];    // of the new preorder so far
   Node behind = thread_[end];  // what followed T(s_{i-1}) in the old preorder
   Node below_size = size_[bottom], below_last = end;
@@ -207,6 +208,10 @@ Node SpanningTree::reverse_stem(Node bottom, Node top, double cost, Mass flow) {
       reverse_thread_[behind] = end;
       end = s_last;
     }
+    if (std::abs(2 * below_size - total) < std::abs(2 * subtree.offset - total)) {
+      subtree.middle = s;
+      subtree.offset = below_size;
+    }
     parent_[s] = below;
     size_[s] = total - below_size;
     std::swap(cost_[s], below_cost);
@@ -220,7 +225,8 @@ Node SpanningTree::reverse_stem(Node bottom, Node top, double cost, Mass flow) {
   size_[bottom] = total;
   cost_[bottom] = cost;
   flow_[bottom] = flow;
-  return end;
+  subtree.end = end;
+  return subtree;
 }
 
 /// Hangs the detached subtree bottom .. end under `target`, as its first child.
@@ -245,6 +251,24 @@ void SpanningTree::shift(Node first, Node last, Node count, double delta) {
     last = reverse_thread_[last];
   }
   if (count == 1) y_[first] += delta;
+}
+
+/// The same for a whole subtree: from its middle, too, which makes four chains.
+void SpanningTree::shift(Node first, Rerooted subtree, Node count, double delta) {
+  Node last = subtree.end, middle = subtree.middle, before = reverse_thread_[middle];
+  Node front = subtree.offset, back = count - front;  // nodes before the middle, and from there on
+  for (; front >= 2 && back >= 2; front -= 2, back -= 2) {
+    y_[first] += delta;
+    y_[before] += delta;
+    y_[middle] += delta;
+    y_[last] += delta;
+    first = thread_[first];
+    before = reverse_thread_[before];
+    middle = thread_[middle];
+    last = reverse_thread_[last];
+  }
+  shift(first, before, front, delta);
+  shift(middle, last, back, delta);
 }
 
 }  // namespace otfast::exact

@@ -67,14 +67,22 @@ class SpanningTree {
   Node root_node() const { return root_node_; }
 
  private:
+  /// A subtree with a new root, in the new preorder.
+  struct Rerooted {
+    Node end = 0;     ///< last node
+    Node middle = 0;  ///< the node of the stem that is nearest to the middle
+    Node offset = 0;  ///< nodes before that one
+  };
+
   bool is_row(Node v) const { return is_row_[v] != 0; }
 
   void move_flow(Node tail, Node head, Node join, Mass amount);
   void detach(Node top, Node join);
-  Node reverse_stem(Node bottom, Node top, double cost, Mass flow);
+  Rerooted reverse_stem(Node bottom, Node top, double cost, Mass flow);
   void attach(Node bottom, Node end, Node target, Node join);
   Node root() const { return place_[root_node_]; }
   void shift(Node first, Node last, Node count, double delta);
+  void shift(Node first, Rerooted subtree, Node count, double delta);
 
   Node rows_ = 0;
   Node nodes_ = 0;

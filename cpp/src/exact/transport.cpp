@@ -19,6 +19,9 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// From how many pairs on it pays to look for points that occur several times.
+constexpr Index kWorthMerging = 256 * 256;
+
 /// The problem with the points of positive mass only, in an order in which neighbours are near, so that blocks of pairs
 /// can be skipped. Worth it where points can be copied cheaply and blocks have bounds.
 template <class T>
@@ -83,7 +86,7 @@ Basis solve_masses(const Cost<T>& cost, const Masses& masses, const Options& opt
                    Monitor& monitor) {
   const std::vector<double> f(options.f.begin(), options.f.end());
   const Settings settings{options.start, options.tolerance};
-  if (!is_small(cost)) {
+  if (cost.rows() * cost.cols() > kWorthMerging) {
     if (const auto merged = MergedProblem<T>::find(cost, masses, monitor)) {
       return merged->restore(
           solve_distinct(merged->cost(), merged->masses(), merged->of_groups(f), settings, account, monitor), masses);

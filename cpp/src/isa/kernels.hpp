@@ -60,6 +60,10 @@ struct Kernels {
   void (*exponentiate)(const double* costs, Index stride, const double* f, const double* g, double inverse_epsilon,
                        Index rows, float* kernel);
 
+  /// kernel = (u_i kernel_ij v_j)^4, likewise kept: what a plan becomes at a quarter of its temperature. Finite u and
+  /// v.
+  void (*sharpen)(const float* u, const float* v, Index stride, Index rows, float* kernel);
+
   /// One Sinkhorn iteration on such a kernel: u = a / K v, then v = b / K^T u. If `over` is true both go half again as
   /// far, in logarithms, from where they were. Behind the columns b is zero; `sums` is scratch.
   void (*scale_once)(const float* kernel, Index stride, const float* a, const float* b, Index rows, bool over, float* u,

@@ -455,15 +455,27 @@ void exponentiate(const double* costs, Index stride, const double* f, const doub
   const Doubles floor = Doubles{} - 120.0;  // the least power that single precision holds in full
   const Doubles ceiling = Doubles{} + 120.0;
   for (Index i = 0; i < rows; ++i) {
+    float* row = kernel + i * stride;
+    // In two loops: a vector that is loaded right after its halves were stored makes the processor wait.
+    for (Index j = 0; j < stride; j += kDoubles) {
+      const Doubles exponent = (f[i] + load(g + j) - load(costs + i * stride + j)) * scale;
+      const Narrow kept = __builtin_convertvector(lower(exponent < floor ? floor : exponent, ceiling), Narrow);
+      __builtin_memcpy(row + j, &kept, sizeof kept);
+    }
+    for (Index j = 0; j < stride; j += kFloats) store(row + j, rough_exp2(load(row + j)));
+  }
+}
+
+void sharpen(const float* u, const float* v, Index stride, Index rows, float* kernel) {
+  const Floats floor = Floats{} + 0x1p-30F;
+  const Floats ceiling = Floats{} + 0x1p30F;
+  for (Index i = 0; i < rows; ++i) {
+    float* row = kernel + i * stride;
     for (Index j = 0; j < stride; j += kFloats) {
-      float exponents[kFloats];
-      for (Index half = 0; half < 2; ++half) {
-        const Index at = j + half * kDoubles;
-        const Doubles exponent = (f[i] + load(g + at) - load(costs + i * stride + at)) * scale;
-        const Narrow kept = __builtin_convertvector(lower(exponent < floor ? floor : exponent, ceiling), Narrow);
-        __builtin_memcpy(exponents + half * kDoubles, &kept, sizeof kept);
-      }
-      store(kernel + i * stride + j, rough_exp2(load(exponents)));
+      const Floats entry = u[i] * load(row + j) * load(v + j);
+      const Floats kept = lower(entry < floor ? floor : entry, ceiling);
+      const Floats squared = kept * kept;
+      store(row + j, squared * squared);
     }
   }
 }
@@ -526,6 +538,7 @@ constexpr Kernels<T> kTable{
     .min_reduced_rows = min_reduced_rows,
     .reduce_row = reduce_row,
     .exponentiate = exponentiate,
+    .sharpen = sharpen,
     .scale_once = scale_once,
     .lower_columns = lower_columns<T>,
     .find_below = find_below<T>,
