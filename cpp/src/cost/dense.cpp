@@ -16,8 +16,9 @@ template <class T>
 std::unique_ptr<Cost<T>> restrict_dense(MatrixView<const T> matrix, Entries<T> owner, std::vector<Node> rows,
                                         std::vector<Node> cols);
 
-/// Costs to a few others place a row (column) among its like. The others are scattered at random: evenly spaced ones may all lie on
-/// one line of a grid. (Multiples of the golden ratio modulo 2^64 are as good as random, and always the same.)
+/// Costs to a few others place a row (column) among its like. The others are scattered at random: evenly spaced ones
+/// may all lie on one line of a grid. (Multiples of the golden ratio modulo 2^64 are as good as random, and always the
+/// same.)
 template <class T>
 typename Cost<T>::Features sample_features(const Cost<T>& cost, bool of_rows) {
   constexpr Index kDim = 16;
@@ -98,11 +99,11 @@ std::unique_ptr<Cost<T>> restrict_dense(MatrixView<const T> matrix, Entries<T> o
   if (rows.size() * cols.size() > kCopied) {
     return std::make_unique<GatheredCost<T>>(matrix, std::move(owner), std::move(rows), std::move(cols));
   }
-  std::vector<T> entries;
-  entries.reserve(rows.size() * cols.size());
+  std::vector<T> entries(rows.size() * cols.size());
+  T* to = entries.data();
   for (const Node i : rows) {
     const T* from = matrix.row(i);
-    for (const Node j : cols) entries.push_back(from[j]);
+    for (const Node j : cols) *to++ = from[j];
   }
   return std::make_unique<DenseCost<T>>(std::move(entries), static_cast<Index>(rows.size()),
                                         static_cast<Index>(cols.size()));

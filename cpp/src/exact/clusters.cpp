@@ -13,23 +13,23 @@ struct Bisection {
   const std::vector<Mass>& mass;
   Index cell_size;
   Clusters result;
+  std::vector<float> low, high;  ///< scratch: of the points of a part, by coordinate
 
   const float* point(Node i) const { return features.data() + static_cast<Index>(i) * dim; }
 
-  Index widest_coordinate(Index begin, Index end) const {
+  Index widest_coordinate(Index begin, Index end) {
+    low.assign(dim, std::numeric_limits<float>::infinity());
+    high.assign(dim, -std::numeric_limits<float>::infinity());
+    for (Index p = begin; p < end; ++p) {
+      const float* x = point(result.order[p]);
+      for (Index k = 0; k < dim; ++k) {
+        low[k] = std::min(low[k], x[k]);
+        high[k] = std::max(high[k], x[k]);
+      }
+    }
     Index widest = 0;
-    float spread = -1.0F;
-    for (Index k = 0; k < dim; ++k) {
-      float low = std::numeric_limits<float>::infinity(), high = -low;
-      for (Index p = begin; p < end; ++p) {
-        const float x = point(result.order[p])[k];
-        low = std::min(low, x);
-        high = std::max(high, x);
-      }
-      if (high - low > spread) {
-        spread = high - low;
-        widest = k;
-      }
+    for (Index k = 1; k < dim; ++k) {
+      if (high[k] - low[k] > high[widest] - low[widest]) widest = k;
     }
     return widest;
   }
@@ -85,7 +85,7 @@ double distance(const std::vector<float>& features, Index dim, Node i, Node j) {
 }  // namespace
 
 Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<Mass>& mass, Index cell_size) {
-  Bisection work{features, dim, mass, cell_size, {}};
+  Bisection work{features, dim, mass, cell_size, {}, {}, {}};
   for (Node i = 0; i < static_cast<Node>(mass.size()); ++i) {
     if (mass[i] > 0) work.result.order.push_back(i);
   }

@@ -49,6 +49,9 @@ constexpr double kClip = 16.0;
 constexpr double kSlack = 0.5;
 constexpr Index kMostPriced = 24;
 
+/// Looking at a pair costs this many times more where few columns of all rows are wanted.
+constexpr Index kColumnwise = 16;
+
 /// What is meant for each point of the larger side, for each row.
 Index per_row(Index count, Index rows, Index cols) { return count * std::max<Index>(1, cols / rows); }
 
@@ -88,8 +91,7 @@ class Level {
       tree.renumber();
       basis.potentials = potentials(tree);
       if (basis.status != Status::optimal) break;
-      if (!certified(basis.potentials) && price(basis.potentials, settings.tolerance * std::abs(primal_value(tree))))
-        continue;
+      if (price(basis.potentials, settings.tolerance * std::abs(primal_value(tree)))) continue;
       if (!finest) break;
       const Clipped clipped = raise_clip(tree);
       if (clipped == Clipped::none) break;
@@ -163,14 +165,13 @@ class Level {
     const Index most = small() ? cost_.cols() : per_row(kMostCandidates, cost_.rows(), cost_.cols());
     width_ = small() ? kInfinity : scale.near;
     clip_ = scale.typical < kInfinity ? kClip * scale.typical : 1.0;
-    slack_ = width_;
     const auto pairs = passes_.transform_rows_and_find_below(base_.g, base_.f, width_, most);
-    priced_ = base_;
+    remember(base_, width_);
     const Lists by_row(cost_.rows(), static_cast<Index>(pairs.size()), [&](Index k) { return pairs[k].row; });
     for (const Node row : row_cells_.order) {
       if (base_.f[row] == kInfinity) return false;
       const Index begin = by_row.start[row], end = by_row.start[row + 1];
-      if (end - begin == most && !small()) slack_ = -kInfinity;  // some were left out
+      if (end - begin == most && !small()) slack_[row] = -kInfinity;  // some were left out
       for (Index k = begin; k < end; ++k) list(row_node_[row], col_node_[pairs[k].col], pairs[k].cost);
     }
     return true;
@@ -255,23 +256,73 @@ class Level {
   }
   double primal_value(const SpanningTree& tree) const { return dual_value(base_) + tree.flow_cost(); }
 
-  /// True if no pair can be violated: none was below `slack_` when they were last looked at, and f + g has risen by no
-  /// more.
-  bool certified(const Potentials& now) const {
-    double rise_f = -kInfinity, rise_g = -kInfinity;
-    for (const Node i : row_cells_.order) rise_f = std::max(rise_f, now.f[i] - priced_.f[i]);
-    for (const Node j : col_cells_.order) rise_g = std::max(rise_g, now.g[j] - priced_.g[j]);
-    return rise_f + rise_g <= slack_;
+  /// All pairs were looked at, and those with reduced costs below `slack` are listed.
+  void remember(const Potentials& potentials, double slack) {
+    priced_ = potentials;
+    slack_.assign(cost_.rows(), slack);
   }
 
-  /// Looks at all pairs and lists those of small reduced cost. True if violations are worth more than `tolerance`. Else
-  /// they end here: each row with violated pairs lowers its potential, which costs the dual no more than that. (Large
-  /// violations can be worth next to nothing, in rows of next to no mass. The columns must not pay for them.)
+  /// Rows and columns whose potentials have risen by more than half the slack since all pairs were looked at. The pairs
+  /// of all others cannot be violated.
+  struct Risen {
+    std::vector<Node> rows, cols;
+  };
+  Risen risen(const Potentials& now) const {
+    // A constant may go from f to g; without the median rise of f neither side takes the slack of the other.
+    std::vector<double> rises;
+    rises.reserve(row_cells_.order.size());
+    for (const Node i : row_cells_.order) rises.push_back(now.f[i] - priced_.f[i]);
+    const auto middle = rises.begin() + static_cast<Index>(rises.size() / 2);
+    std::nth_element(rises.begin(), middle, rises.end());
+    const double shift = *middle;
+    Risen risen;
+    double least = kInfinity;  // slack of the other rows
+    for (const Node i : row_cells_.order) {
+      const bool rose = now.f[i] - priced_.f[i] - shift > 0.5 * slack_[i];
+      if (rose) risen.rows.push_back(i);
+      if (!rose) least = std::min(least, slack_[i]);
+    }
+    for (const Node j : col_cells_.order) {
+      if (now.g[j] - priced_.g[j] + shift > 0.5 * least) risen.cols.push_back(j);
+    }
+    return risen;
+  }
+
+  /// The violated pairs of some rows and columns, row by row.
+  std::vector<Pair> violated(const Risen& risen, const Potentials& now, Index most) const {
+    std::vector<double> f(cost_.rows(), -kInfinity), other_f;
+    for (const Node i : risen.rows) f[i] = now.f[i];
+    std::vector<Pair> pairs = passes_.below(f, now.g, 0.0, most);
+    std::vector<Node> other_rows;
+    for (const Node i : row_cells_.order) {
+      if (f[i] > -kInfinity) continue;
+      other_rows.push_back(i);
+      other_f.push_back(now.f[i]);
+    }
+    if (risen.cols.empty() || other_rows.empty()) return pairs;
+    std::vector<double> g;
+    for (const Node j : risen.cols) g.push_back(now.g[j]);
+    const auto rest = cost_.restrict(view(other_rows), view(risen.cols));
+    for (Pair pair : ReducedCosts<T>(*rest, monitor_).below(other_f, g, 0.0, most)) {
+      pair.row = other_rows[pair.row];
+      pair.col = risen.cols[pair.col];
+      pairs.push_back(pair);
+    }
+    return pairs;
+  }
+
+  /// Lists the pairs that have become violated, and others of small reduced cost where all must be looked at. True if
+  /// violations are worth more than `tolerance`. Else they end here: each row with violated pairs lowers its potential,
+  /// which costs the dual no more than that. (Large violations can be worth next to nothing, in rows of next to no
+  /// mass. The columns must not pay for them.)
   bool price(Potentials& now, double tolerance) {
-    slack_ = kSlack * width_;
-    priced_ = now;
+    const Risen risen = this->risen(now);
+    if (risen.rows.empty() && risen.cols.empty()) return false;
     const Index most = per_row(kMostPriced, cost_.rows(), cost_.cols());
-    const auto pairs = passes_.below(now.f, now.g, slack_, most);
+    const auto n_risen = static_cast<Index>(risen.rows.size()), m_risen = static_cast<Index>(risen.cols.size());
+    const bool all = n_risen * cost_.cols() + kColumnwise * m_risen * cost_.rows() > cost_.rows() * cost_.cols();
+    if (all) remember(now, kSlack * width_);
+    const auto pairs = all ? passes_.below(now.f, now.g, kSlack * width_, most) : violated(risen, now, most);
     const Lists by_row(cost_.rows(), static_cast<Index>(pairs.size()), [&](Index k) { return pairs[k].row; });
     const Lists listed(static_cast<Index>(row_cells_.order.size()), arcs_.size(),
                        [&](Index e) { return arcs_.tail[e]; });
@@ -280,14 +331,14 @@ class Level {
     std::vector<std::pair<Node, double>> too_high;
     for (const Node row : row_cells_.order) {
       const Index begin = by_row.start[row], end = by_row.start[row + 1];
-      if (end - begin == most) slack_ = -kInfinity;
+      if (all && end - begin == most) slack_[row] = -kInfinity;
       if (begin == end) continue;
       const Node tail = row_node_[row];
       for (Index k = listed.start[tail]; k < listed.start[tail + 1]; ++k)
         mark[col_of(arcs_.head[listed.values[k]])] = row;
       double worst = 0.0;
       for (Index k = begin; k < end; ++k) {
-        const Pair& pair = pairs[k];
+        const Pair& pair = pairs[by_row.values[k]];
         if (mark[pair.col] == row) continue;
         list(tail, col_node_[pair.col], pair.cost);
         if (pair.reduced < -reduced_cost_noise(pair.cost, now.f[row], now.g[pair.col]))
@@ -374,7 +425,7 @@ class Level {
   std::vector<double> entries_;  ///< of the cost matrix, by arc
   double clip_ = 0.0;            ///< see kClip
   double width_ = 0.0;           ///< threshold of the first candidates
-  double slack_ = 0.0;           ///< no unlisted pair had a smaller reduced cost; -inf if that is not known
+  std::vector<double> slack_;    ///< by row: no unlisted pair had a smaller reduced cost; -inf if that is not known
   Potentials priced_;            ///< at these potentials
 };
 

@@ -26,7 +26,7 @@ constexpr Index kStreamed = 1 << 14;
 constexpr Index kGrain = 1 << 19;
 
 /// Entries that `scale` looks at.
-constexpr Index kSample = 1 << 13;
+constexpr Index kSample = 1 << 12;
 
 std::vector<double> block_maxima(const std::vector<double>& values, Index block) {
   const auto size = static_cast<Index>(values.size());
