@@ -223,8 +223,45 @@ Index find_below(const T* c, const double* g, Index n, double threshold, Node* o
   return found;
 }
 
+/// The summary of entries that are all finite; false if some are not, or their sum is not.
+template <class T>
+inline bool summarize_finite(const T* c, Index n, RunSummary& summary) {
+  constexpr Index kChains = 4;
+  Doubles min[kChains], max[kChains], sum[kChains];
+  for (Index u = 0; u < kChains; ++u) {
+    min[u] = kInfinity - Doubles{};
+    max[u] = -kInfinity - Doubles{};
+    sum[u] = Doubles{};
+  }
+  const auto take = [&](Index u, Doubles value) {
+    min[u] = lower(value, min[u]);
+    max[u] = max[u] < value ? value : max[u];
+    sum[u] += value;
+  };
+  Index j = 0;
+  for (; j + kChains * kDoubles <= n; j += kChains * kDoubles) {
+    for (Index u = 0; u < kChains; ++u) take(u, load_doubles(c + j + u * kDoubles));
+  }
+  summary = {.min = kInfinity, .max = -kInfinity};
+  for (Index u = 0; u < kChains; ++u) {
+    for (Index lane = 0; lane < kDoubles; ++lane) {
+      summary.min = lower(static_cast<double>(min[u][lane]), summary.min);
+      summary.max = summary.max < max[u][lane] ? max[u][lane] : summary.max;
+      summary.sum += sum[u][lane];
+    }
+  }
+  for (; j < n; ++j) {
+    const auto value = static_cast<double>(c[j]);
+    summary.min = lower(value, summary.min);
+    summary.max = summary.max < value ? value : summary.max;
+    summary.sum += value;
+  }
+  return summary.sum - summary.sum == 0.0;
+}
+
 template <class T>
 RunSummary summarize(const T* c, Index n) {
+  if (RunSummary finite; summarize_finite(c, n, finite)) return finite;
   const Doubles zero{};
   Doubles min = zero + kInfinity;
   Doubles max = zero - kInfinity;
