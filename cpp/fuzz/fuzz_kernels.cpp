@@ -30,13 +30,12 @@ std::vector<T> read(const std::uint8_t* data, std::size_t size) {
 template <class T>
 struct Answers {
   double least = 0.0;
-  Index argmin = 0;
   std::vector<Node> below;
   std::vector<double> lowered;
   otfast::isa::RunSummary summary;
 
   bool operator==(const Answers& other) const {
-    return least == other.least && argmin == other.argmin && below == other.below && lowered == other.lowered &&
+    return least == other.least && below == other.below && lowered == other.lowered &&
            summary.min == other.summary.min && summary.max == other.summary.max &&
            summary.infinite == other.summary.infinite && summary.first_bad == other.summary.first_bad;
   }
@@ -46,7 +45,7 @@ template <class T>
 Answers<T> ask(const Kernels<T>& kernels, const std::vector<T>& c, const std::vector<double>& g, double threshold) {
   const auto n = static_cast<Index>(c.size());
   Answers<T> answers;
-  answers.least = kernels.min_reduced(c.data(), g.data(), n, &answers.argmin);
+  answers.least = kernels.min_reduced(c.data(), g.data(), n);
   answers.below.resize(c.size());
   const Index count = kernels.find_below(c.data(), g.data(), n, threshold, answers.below.data());
   answers.below.resize(static_cast<std::size_t>(count));

@@ -48,16 +48,8 @@ void test_row_kernels(const Kernels<T>& kernels, const char* isa) {
       const std::vector<double> g = random_potentials(n);
 
       double least = kInfinity;
-      Index argmin = 0;
-      for (Index j = 0; j < n; ++j) {
-        if (c[j] - g[j] < least) {
-          least = c[j] - g[j];
-          argmin = j;
-        }
-      }
-      Index found = -1;
-      CHECK(kernels.min_reduced(c.data(), g.data(), n, &found) == least, "%s n=%d", isa, static_cast<int>(n));
-      CHECK(found == argmin, "%s n=%d", isa, static_cast<int>(n));
+      for (Index j = 0; j < n; ++j) least = std::min(least, c[j] - g[j]);
+      CHECK(kernels.min_reduced(c.data(), g.data(), n) == least, "%s n=%d", isa, static_cast<int>(n));
 
       for (const double threshold : {-kInfinity, least, least + 1e-9, -5.0, 0.0, kInfinity}) {
         std::vector<Node> expected;
@@ -76,6 +68,38 @@ void test_row_kernels(const Kernels<T>& kernels, const char* isa) {
       for (Index j = 0; j < n; ++j) expected[j] = std::min(expected[j], static_cast<double>(c[j]) - 0.375);
       kernels.lower_columns(c.data(), 0.375, best.data(), n);
       CHECK(best == expected, "%s n=%d", isa, static_cast<int>(n));
+    }
+  }
+}
+
+/// Blocks of tables, whose rows are padded with +inf to whole vectors.
+void test_min_reduced_rows(const Kernels<double>& kernels, const char* isa) {
+  constexpr Index kPad = otfast::isa::kOverread<double>;
+  for (const Index cols : kSizes) {
+    for (const Index rows : {Index{1}, Index{2}, Index{5}}) {
+      for (const double forbidden : {0.0, 0.5, 1.0}) {
+        const Index stride = (cols + kPad - 1) / kPad * kPad;
+        std::vector<double> table, g = random_potentials(cols);
+        const std::vector<double> y = random_potentials(rows);
+        for (Index i = 0; i < rows; ++i) {
+          const std::vector<double> row = random_costs<double>(cols, forbidden);
+          table.insert(table.end(), row.begin(), row.end());
+          table.resize((i + 1) * stride, kInfinity);
+        }
+        g.resize(stride, 0.0);
+        double least = kInfinity;
+        Index first = 0;
+        for (Index k = 0; k < rows * stride; ++k) {
+          const double reduced = table[k] - g[k % stride] + y[k / stride];
+          if (reduced < least) {
+            least = reduced;
+            first = k;
+          }
+        }
+        Index place = -1;
+        const double found = kernels.min_reduced_rows(table.data(), stride, y.data(), g.data(), rows, cols, &place);
+        CHECK(found == least && place == first, "%s %dx%d", isa, static_cast<int>(rows), static_cast<int>(cols));
+      }
     }
   }
 }
@@ -336,6 +360,7 @@ void test_isa(Isa isa, const char* name) {
   if (kernels == nullptr) return;
   test_row_kernels(*kernels, name);
   if constexpr (std::is_same_v<T, double>) {  // made for tables, which are of doubles
+    test_min_reduced_rows(*kernels, name);
     test_reduce_row(*kernels, name);
     test_scaling(*kernels, name);
   }

@@ -104,8 +104,7 @@ void ReducedCosts<T>::transform_block(Index block, const std::vector<double>& g,
   const Index cols = cost_.cols();
   const Index begin = block * row_block_, end = std::min(begin + row_block_, cost_.rows());
   const auto transform = [&](Index i, Index j, Index j_end) {
-    Index argmin;
-    return kernels.min_reduced(cost_.row(i, j, j_end, scratch.buffer.data()), g.data() + j, j_end - j, &argmin);
+    return kernels.min_reduced(cost_.row(i, j, j_end, scratch.buffer.data()), g.data() + j, j_end - j);
   };
   if (!bounds_) {
     for (Index i = begin; i < end; ++i) {
@@ -272,8 +271,7 @@ void ReducedCosts<T>::transform_both(std::vector<double>& f, std::vector<double>
   const auto& kernels = isa::kernels<T>();
   const std::vector<double> old_g = g;
   const auto potential = [&](Index i, const T* row) {
-    Index argmin;
-    if (f[i] > -kInfinity) f[i] = kernels.min_reduced(row, old_g.data(), cost_.cols(), &argmin);
+    if (f[i] > -kInfinity) f[i] = kernels.min_reduced(row, old_g.data(), cost_.cols());
     return f[i];
   };
   stream_cols(potential, g);
@@ -293,15 +291,16 @@ typename ReducedCosts<T>::Scale ReducedCosts<T>::scale(const std::vector<double>
     const Index i = k * rows / sampled;
     if (f[i] == -kInfinity) continue;
     const T* c = cost_.row(i, 0, cols, buffer.data());
-    Index argmin;
-    const double least = kernels.min_reduced(c, g.data(), cols, &argmin);
+    const double least = kernels.min_reduced(c, g.data(), cols);
     if (least == kInfinity) continue;
     ++used;
-    size += std::abs(least) + std::abs(g[argmin]);
+    double at_least = kInfinity;  // |g| where the least is attained
     for (Index j = 0; j < cols; ++j) {
       const double reduced = static_cast<double>(c[j]) - g[j] - least;
       if (reduced < kInfinity) values.push_back(reduced);
+      if (reduced == 0.0) at_least = std::min(at_least, std::abs(g[j]));
     }
+    size += std::abs(least) + at_least;
   }
   if (values.empty()) return {kInfinity, kInfinity};
   const double rounding = 0x1p-46 * size / static_cast<double>(used);

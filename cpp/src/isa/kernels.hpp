@@ -42,12 +42,12 @@ template <class T>
 struct Kernels {
   // --- Rows of any cost.
 
-  /// min over j < n of c[j] - g[j]; `*argmin` is the first j that attains it, 0 where nothing is below +inf.
-  double (*min_reduced)(const T* c, const double* g, Index n, Index* argmin);
+  /// min over j < n of c[j] - g[j].
+  double (*min_reduced)(const T* c, const double* g, Index n);
 
-  /// The same for a block of a table: min over i < rows, j < cols of table[i * stride + j] + y[i] - g[j]; `*place` is i
-  /// * stride + j. The rows of the table are padded with +inf, and g with any finite numbers, to whole vectors
-  /// (`kOverread<double>`).
+  /// The same for a block of a table: min over i < rows, j < cols of table[i * stride + j] + y[i] - g[j]; `*place` is
+  /// the first i * stride + j that attains it, 0 where nothing is below +inf. The rows of the table are padded with
+  /// +inf, and g with any finite numbers, to whole vectors (`kOverread<double>`).
   double (*min_reduced_rows)(const double* table, Index stride, const double* y, const double* g, Index rows,
                              Index cols, Index* place);
 

@@ -90,29 +90,16 @@ struct Least {
     value[chain] = lower(values, value[chain]);
   }
 
-  /// c[j] - g[j] + y for j < n, known as place + j. Where `padded`, whole vectors can be read, with c = +inf behind the
-  /// end.
-  template <bool padded, class T>
-  void scan(const T* c, const double* g, double y, Index n, Index place_of_first) {
+  /// c[j] - g[j] + y for j < n, known as place + j. Whole vectors can be read, with c = +inf behind the end.
+  void scan(const double* c, const double* g, double y, Index n, Index place_of_first) {
     Index j = 0;
     for (; j + kChains * kDoubles <= n; j += kChains * kDoubles) {
       for (Index u = 0; u < kChains; ++u) {
         const Index at = j + u * kDoubles;
-        take(u, load_doubles(c + at) - load(g + at) + y, place_of_first + at);
+        take(u, load(c + at) - load(g + at) + y, place_of_first + at);
       }
     }
-    for (; j + (padded ? 1 : kDoubles) <= n; j += kDoubles)
-      take(0, load_doubles(c + j) - load(g + j) + y, place_of_first + j);
-    if constexpr (!padded) {
-      if (j >= n) return;
-      T rest[kDoubles];
-      double rest_g[kDoubles];
-      for (Index l = 0; l < kDoubles; ++l) {
-        rest[l] = j + l < n ? c[j + l] : static_cast<T>(kInfinity);
-        rest_g[l] = j + l < n ? g[j + l] : 0.0;
-      }
-      take(0, load_doubles(rest) - load(rest_g) + y, place_of_first + j);
-    }
+    for (; j < n; j += kDoubles) take(0, load(c + j) - load(g + j) + y, place_of_first + j);
   }
 
   /// The least of all, and the first of its places; 0 if it is +inf.
@@ -127,16 +114,26 @@ struct Least {
 };
 
 template <class T>
-double min_reduced(const T* c, const double* g, Index n, Index* argmin) {
-  Least least;
-  least.scan<false>(c, g, 0.0, n, 0);
-  return least.join(argmin);
+double min_reduced(const T* c, const double* g, Index n) {
+  constexpr Index kChains = 4;
+  Doubles least[kChains];
+  for (Index u = 0; u < kChains; ++u) least[u] = kInfinity - Doubles{};
+  Index j = 0;
+  for (; j + kChains * kDoubles <= n; j += kChains * kDoubles) {
+    for (Index u = 0; u < kChains; ++u) {
+      const Index at = j + u * kDoubles;
+      least[u] = lower(load_doubles(c + at) - load(g + at), least[u]);
+    }
+  }
+  double rest = kInfinity;
+  for (; j < n; ++j) rest = lower(static_cast<double>(c[j]) - g[j], rest);
+  return lower(rest, least_lane<double>(lower(lower(least[0], least[1]), lower(least[2], least[3]))));
 }
 
 double min_reduced_rows(const double* table, Index stride, const double* y, const double* g, Index rows, Index cols,
                         Index* place) {
   Least least;
-  for (Index i = 0; i < rows; ++i) least.scan<true>(table + i * stride, g, y[i], cols, i * stride);
+  for (Index i = 0; i < rows; ++i) least.scan(table + i * stride, g, y[i], cols, i * stride);
   return least.join(place);
 }
 
