@@ -162,6 +162,8 @@ def test_starting_from_potentials(rng, method):
         (np.zeros(150), np.zeros(120)),
         (np.full(150, 1e6), rng.normal(size=120)),
         (cold.potential_a.astype(np.float32), list(cold.potential_b)),
+        (1e12 * rng.normal(size=150), np.zeros(120)),
+        (rng.choice([-1e308, 1e308], 150), np.zeros(120)),
     ]
     for init in starts:
         warm = otf.emd(a, b, cost, method=method, init=init)

@@ -125,7 +125,11 @@ class Level {
     base_.f = slots(cost_.rows(), row_cells_.order);
     base_.g = slots(cost_.cols(), col_cells_.order);
     if (!f.empty()) {
-      for (const Node i : row_cells_.order) base_.f[i] = f[i];
+      // Only differences matter: what is far below the largest says nothing, and large numbers lose the small costs.
+      double largest = -kInfinity;
+      for (const Node i : row_cells_.order) largest = std::max(largest, f[i]);
+      for (const Node i : row_cells_.order)
+        base_.f[i] = std::max(f[i] - largest, std::numeric_limits<double>::lowest());
       passes_.transform_cols(base_.f, base_.g);
     } else if (small() || start == Start::cold || (start == Start::automatic && cell_size_ratio_ > kTightCells)) {
       passes_.transform_both(base_.f, base_.g);
