@@ -316,3 +316,14 @@ def test_costs_of_all_sizes_between_few_and_many_points(rng, shape, method):
         C = np.exp(rng.uniform(-20.0, 20.0, shape))
         a, b = (rng.dirichlet(np.ones(k)) for k in shape)
         assert_certified(otf.emd(a, b, C, method=method), a, b, C)
+
+
+@pytest.mark.parametrize("p", [5, 10, 20])
+def test_high_powers_of_distances(rng, method, p):
+    """What large costs leave behind where they cancel exceeds the small ones: no reason to pivot for ever."""
+    for _ in range(60):
+        x, y = (rng.normal(size=rng.integers(1, 30)) for _ in range(2))
+        a, b = random_weights(rng, x.size), random_weights(rng, y.size)
+        result = otf.emd(a, b, np.abs(x[:, None] - y) ** p, method=method)
+        assert result.converged
+        assert result.value == pytest.approx(otf.emd_1d(x, y, a, b, p=p).value, rel=1e-9)

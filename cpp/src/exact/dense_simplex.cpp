@@ -249,14 +249,14 @@ class DenseSimplex {
     const double* y_cols = y + n_;
     const Index rows_at_a_time = std::max<Index>(1, kBlock / m_);
     const Index first_pivot = account.pivots;
+    Impatience impatience;
     bool fresh = true;  // potentials without the rounding of pivots
     for (Index next = 0, quiet = 0;;) {
       const Index count = std::min(rows_at_a_time, n_ - next);
       Index place = 0;
       const double best = kernels_.min_reduced_rows(row(next), stride_, y + next, y_cols, count, m_, &place);
       const Index tail = next + place / stride_, head = place % stride_;
-      const double noise = reduced_cost_noise(row(tail)[head], y[tail], y_cols[head]);
-      const bool found = best < -noise * impatience(account.pivots - first_pivot, n_ + m_);
+      const bool found = best < -impatience.noise(row(tail)[head], y[tail], y_cols[head]);
       next = next + count == n_ ? 0 : next + count;
       if (!found) {
         quiet += count;
@@ -273,6 +273,7 @@ class DenseSimplex {
       tree_.pivot(static_cast<Node>(tail), static_cast<Node>(n_ + head), row(tail)[head], best);
       ++account.pivots;
       if ((account.pivots & 63) == 0) {
+        impatience.update(account.pivots - first_pivot, tree_);
         monitor.poll();
         if (monitor.stopped()) return Status::stopped;
       }

@@ -38,7 +38,7 @@ class BlockSearch {
     return -1;
   }
 
-  void grow_impatient(double factor) { impatience_ = factor; }
+  void grow_impatient(Index pivots) { impatience_.update(pivots, tree_); }
 
   Node tail(Index arc) const { return tail_[arc]; }
   Node head(Index arc) const { return head_[arc]; }
@@ -46,7 +46,7 @@ class BlockSearch {
  private:
   double noise(Index e) const {
     const double* y = tree_.y();
-    return impatience_ * reduced_cost_noise(arcs_.cost[e], y[tail_[e]], y[head_[e]]);
+    return impatience_.noise(arcs_.cost[e], y[tail_[e]], y[head_[e]]);
   }
 
   double reduced_cost(Index e) const {
@@ -97,7 +97,7 @@ class BlockSearch {
   std::vector<Node> head_;
   Index block_;
   Index next_ = 0;
-  double impatience_ = 1.0;
+  Impatience impatience_;
 };
 
 }  // namespace
@@ -117,7 +117,7 @@ Status run_simplex(SpanningTree& tree, const ArcList& arcs, Account& account, Mo
     if (until_renumbering == 0) {
       tree.renumber();
       search.follow_renumbering();
-      search.grow_impatient(impatience(account.pivots - first_pivot, tree.nodes()));
+      search.grow_impatient(account.pivots - first_pivot);
       until_renumbering = period;
     }
     double reduced = 0.0;

@@ -35,11 +35,29 @@ inline double reduced_cost_noise(double c, double y_tail, double y_head) {
   return 0x1p-50 * (std::abs(c) + std::abs(y_tail) + std::abs(y_head));
 }
 
-/// By how much that error is to be multiplied after so many pivots of one run. Potentials are sums along paths, and
-/// what large terms leave behind when they cancel can keep degenerate pivots going round for ever: who takes
-/// suspiciously long gets less fussy. (What that costs is seen in the duality gap.)
-inline double impatience(Index pivots, Index nodes) {
-  return std::ldexp(1.0, static_cast<int>(std::min<Index>(pivots / (32 * nodes), 40)));
-}
+/// What counts as rounding in the course of one run. Potentials are sums along paths, and what large terms leave behind
+/// when they cancel can keep degenerate pivots going round for ever: who takes suspiciously long gets less fussy, first
+/// about what the largest potential can leave behind. (What that costs is seen in the duality gap.)
+class Impatience {
+ public:
+  /// To be told now and then how many pivots the run has taken.
+  void update(Index pivots, const SpanningTree& tree) {
+    const Index periods = std::min<Index>(pivots / (32 * tree.nodes()), 40);
+    if (periods == periods_) return;
+    periods_ = periods;
+    factor_ = std::ldexp(1.0, static_cast<int>(periods));
+    floor_ = 0x1p-53 * factor_ * tree.largest_potential();
+  }
+
+  /// A reduced cost above minus this is none.
+  double noise(double c, double y_tail, double y_head) const {
+    return floor_ + factor_ * reduced_cost_noise(c, y_tail, y_head);
+  }
+
+ private:
+  Index periods_ = 0;
+  double factor_ = 1.0;
+  double floor_ = 0.0;
+};
 
 }  // namespace otfast::exact

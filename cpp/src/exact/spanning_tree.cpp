@@ -1,6 +1,7 @@
 #include "spanning_tree.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 
@@ -91,6 +92,12 @@ void SpanningTree::renumber() {
     if (k > 0) parent_[k] = now[parent_[k]];
   }
   recompute_potentials();
+}
+
+double SpanningTree::largest_potential() const {
+  double largest = 0.0;
+  for (Node v = 0; v < nodes_; ++v) largest = std::max(largest, std::abs(y_[v]));
+  return largest;
 }
 
 std::vector<double> SpanningTree::potentials() const {

@@ -54,6 +54,9 @@ class SpanningTree {
   /// cannot cycle).
   void pivot(Node tail, Node head, double cost, double reduced);
 
+  /// The largest potential in absolute value.
+  double largest_potential() const;
+
   /// Potentials by node.
   std::vector<double> potentials() const;
 
