@@ -277,3 +277,13 @@ def test_wasserstein_on_the_line_and_in_single_precision(rng):
     assert otf.wasserstein(x, x + np.float32(0.25), p=30) == pytest.approx(0.25 * 2**0.5, rel=1e-6)
     with pytest.raises(ValueError, match="same dimension"):
         otf.wasserstein(x, y[:, :1])
+
+
+def test_no_tolerance_asks_for_so_many_iterations(rng):
+    """No warning, which would be an error here."""
+    a, b, cost = make_problem(rng, 30, 30, "points")
+    result = otf.emd(a, b, cost, tol=0, max_iter=5)
+    assert result.n_iter == 5
+    assert not result.converged
+    batch = otf.emd_batch(a[None], b[None], cost, tol=0, max_iter=5)
+    assert not batch.converged.any()

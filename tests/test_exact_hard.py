@@ -327,3 +327,11 @@ def test_high_powers_of_distances(rng, method, p):
         result = otf.emd(a, b, np.abs(x[:, None] - y) ** p, method=method)
         assert result.converged
         assert result.value == pytest.approx(otf.emd_1d(x, y, a, b, p=p).value, rel=1e-9)
+
+
+@pytest.mark.parametrize("total", [1e-295, 1e-305, 1e-310])
+def test_totals_near_the_smallest_number(rng, method, total):
+    a, b, C = rng.dirichlet(np.ones(9)), rng.dirichlet(np.ones(14)), rng.random((9, 14))
+    result = otf.emd(a * total, b * total, C, method=method)
+    assert result.value / total == pytest.approx(otf.emd(a, b, C).value, rel=1e-9)
+    np.testing.assert_allclose(result.plan.sum(axis=1) / total, a, rtol=1e-9)

@@ -102,3 +102,15 @@ def test_forking_after_use():
         """
     )
     assert output == "True 0\n"
+
+
+def test_a_callback_may_solve_another_problem(rng):
+    """On the same thread, in the middle of a solve."""
+    A, B = rng.dirichlet(np.ones(200), (2, 400))
+    C, other = rng.random((200, 200)), rng.random((90, 110))
+    inner = otf.emd(None, None, other).value
+    seen = []
+    batch = otf.emd_batch(A, B, C, callback=lambda report: seen.append(otf.emd(None, None, other).value))
+    assert len(seen) > 1
+    assert set(seen) == {inner}
+    np.testing.assert_array_equal(batch.value, otf.emd_batch(A, B, C).value)

@@ -267,3 +267,33 @@ def test_tiny_weights_are_fine():
     weights, total, _ = check_weights("a", np.array([1e-300, 1.0, 5e-324]), 3)
     assert total == 1.0
     assert weights[0] == 1e-300
+
+
+def test_numbers_in_other_clothes(rng):
+    """Objects that are real numbers, and single precision in the other byte order."""
+    C = rng.random((3, 4))
+    np.testing.assert_array_equal(otf.emd(None, None, C.astype(object)).plan, otf.emd(None, None, C).plan)
+    single = otf.emd(None, None, C.astype(np.float32).astype(">f4"))
+    assert single.potential_a.dtype == np.float32
+    np.testing.assert_array_equal(single.plan, otf.emd(None, None, C.astype(np.float32)).plan)
+
+
+def test_the_distance_on_the_line_checks_what_others_check():
+    x, y = [0.0, 1.0], [1.0, 2.0]
+    reports = []
+    assert otf.wasserstein(x, y, callback=reports.append) == 1.0
+    assert reports[-1].value == 1.0
+    for wrong, message in [
+        ({"tol": -1.0}, "tol"),
+        ({"max_iter": 0}, "max_iter"),
+        ({"callback": 3}, "callback"),
+        ({"a": [[0.5], [0.5]]}, "a must have shape"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            otf.wasserstein(x, y, **wrong)
+    with pytest.raises(ValueError, match="assignment"):
+        otf.wasserstein([0.0, 1.0, 2.0], y, method="assignment")
+    with pytest.raises(ValueError, match="same dimension"):
+        otf.wasserstein(np.zeros((2, 2)), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="overflows"):
+        otf.wasserstein([[1.5e308, 0.0]], [[-1.5e308, 0.0]])

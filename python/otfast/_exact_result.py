@@ -27,22 +27,26 @@ DEFAULT_TOL = 1e-12
 _ACCURATE = 1e-9
 
 
-def check_status(status: str) -> None:
-    """Raise where there is no plan, and warn where the work ended early."""
+def check_status(status: str, tol: float = DEFAULT_TOL) -> None:
+    """Raise where there is no plan, and warn where the work ended early, unless `tol` = 0 asked for that."""
     if status == "infeasible":
         raise InfeasibleError("no plan between a and b avoids the forbidden pairs, those of cost +inf in C")
-    if status != "optimal":
+    if status != "optimal" and not _as_asked(status, tol):
         _warn_unconverged("the solver", status)
 
 
-def check_batch_status(statuses: Sequence[str]) -> None:
+def _as_asked(status: str, tol: float) -> bool:
+    return tol == 0.0 and status == "iteration_limit"
+
+
+def check_batch_status(statuses: Sequence[str], tol: float) -> None:
     """Do the same for many problems, with one warning."""
     if "infeasible" in statuses:
         k = statuses.index("infeasible")
         raise InfeasibleError(
             f"no plan between A[{k}] and B[{k}] avoids the forbidden pairs, those of cost +inf in C"
         )
-    unconverged = [status for status in statuses if status != "optimal"]
+    unconverged = [status for status in statuses if status != "optimal" and not _as_asked(status, tol)]
     if unconverged:
         _warn_unconverged(f"{len(unconverged)} of {len(statuses)} problems", unconverged[0])
 

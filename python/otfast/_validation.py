@@ -8,6 +8,7 @@ through uncopied.
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from collections.abc import Collection
 from typing import Any, NoReturn
@@ -39,13 +40,21 @@ def as_array(name: str, value: ArrayLike) -> FloatArray:
     array = value if type(value) is np.ndarray else _as_numpy(name, value)
     dtype = array.dtype
     if dtype != _FLOAT64 and dtype != _FLOAT32:
-        if dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold real numbers, but its dtype is {dtype}")
-        array = array.astype(_FLOAT64, order="C")
+        array = _as_floats(name, array)
     flags = array.flags
     if not (flags.c_contiguous and flags.aligned):
         array = array.copy(order="C")
     return array
+
+
+def _as_floats(name: str, array: NDArray[Any]) -> FloatArray:
+    if array.dtype.newbyteorder("=") == _FLOAT32:
+        return array.astype(_FLOAT32, order="C")
+    if array.dtype.kind == "O" and all(isinstance(entry, numbers.Real) for entry in array.flat):
+        return array.astype(_FLOAT64, order="C")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold real numbers, but its dtype is {array.dtype}")
+    return array.astype(_FLOAT64, order="C")
 
 
 def _as_numpy(name: str, value: Any) -> NDArray[Any]:
@@ -225,4 +234,4 @@ def check_count(name: str, value: Any) -> int:
         raise ValueError(f"{name} must be an integer, not {value!r}") from None
     if count < 1:
         raise ValueError(f"{name} must be at least 1, not {count}")
-    return count
+    return min(count, 2**62)

@@ -106,7 +106,8 @@ def emd(
         Potentials, of shapes `(n,)` and `(m,)`, to start from: those of a similar problem. They need not be
         feasible.
     tol : float, optional
-        Relative duality gap at which to stop; 1e-12 by default.
+        Relative duality gap at which to stop; 1e-12 by default. With 0, `max_iter` ends the work without a
+        warning.
     max_iter : int, optional
         Largest number of iterations (pivots, or augmentations of an assignment); no limit by default.
     callback : callable, optional
@@ -172,7 +173,7 @@ def emd(
             raw = _core.emd(cost.core, weights_a, weights_b, start, f0, tol, max_iter, reporter.monitor)
             if raw["status"] != "infeasible":
                 reporter.finish(raw["n_iter"], relative_gap(raw, weights_a, weights_b), raw["value"])
-    check_status(raw["status"])
+    check_status(raw["status"], tol)
     result = make_transport(raw, weights_a, weights_b, cost.dtype, tol)
     if not result.converged and raw["status"] == "optimal":
         warn_inaccurate("the solver", result.error)
@@ -260,7 +261,7 @@ def emd_batch(
         batch = TransportBatch(raw, weights_a, weights_b, costs.dtype, tol)
         if reporter.monitor is not None and "infeasible" not in statuses:
             reporter.finish(len(batch), float(batch.error.max()), float(batch.value.sum()))
-    check_batch_status(statuses)
+    check_batch_status(statuses, tol)
     if "infeasible" not in statuses and statuses.count("optimal") > int(batch.converged.sum()):
         warn_inaccurate("some problem", float(batch.error.max()))
     return batch
@@ -465,9 +466,23 @@ def wasserstein(
     """
     p = check_real("p", p, 1.0)
     points_x, points_y = _as_cloud("x", x), _as_cloud("y", y)
-    if points_x.shape[1] == points_y.shape[1] == 1:
-        check_choice("method", method, _METHODS)
-        return wasserstein_1d(points_x[:, 0], points_y[:, 0], a, b, p)  # type: ignore[return-value]
+    if points_x.shape[1] != points_y.shape[1]:
+        raise ValueError(
+            "x and y must have points of the same dimension, "
+            f"but their shapes are {points_x.shape} and {points_y.shape}"
+        )
+    if points_x.shape[1] == 1:
+        weights_a, weights_b = (
+            check_weights(name, value, len(points))[0]
+            for name, value, points in (("a", a, points_x), ("b", b, points_y))
+        )
+        _check_method(method, weights_a, weights_b)
+        _check_stopping(tol, max_iter)
+        with Reporter(callback, progress, "wasserstein") as reporter:
+            distance = wasserstein_1d(points_x[:, 0], points_y[:, 0], a, b, p)
+            if reporter.monitor is not None:
+                reporter.finish(0, 0.0, float(distance))
+        return distance  # type: ignore[return-value]
     dtype = _FLOAT32 if points_x.dtype == points_y.dtype == _FLOAT32 else _FLOAT64
     exponent = _range_exponent(points_x, points_y)
     scaled_x, scaled_y = np.ldexp(points_x, -exponent), np.ldexp(points_y, -exponent)
@@ -475,7 +490,11 @@ def wasserstein(
         scaled_x, scaled_y = scaled_x.astype(np.float64), scaled_y.astype(np.float64)
     cost = PointCloud(scaled_x, scaled_y, ("power", 2.0, p))
     result = emd(a, b, cost, method=method, tol=tol, max_iter=max_iter, callback=callback, progress=progress)
-    return to_scalar(math.ldexp(max(float(result.value), 0.0) ** (1.0 / p), exponent), dtype)
+    try:
+        distance = math.ldexp(max(float(result.value), 0.0) ** (1.0 / p), exponent)
+    except OverflowError:
+        raise ValueError("the distance between x and y overflows; scale the points down") from None
+    return to_scalar(distance, dtype)
 
 
 def _check_method(method: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> None:

@@ -337,9 +337,12 @@ class DenseSimplex {
 template <class T>
 std::optional<Basis> dense_simplex(const Cost<T>& cost, const Masses& masses, Account& account, Monitor& monitor) {
   // Kept between calls: allocating would take as long as solving a problem of ten points.
-  // On the heap, or the compiler would look the thread up for every member.
-  static thread_local const auto solver = std::make_unique<DenseSimplex<T>>();
-  return solver->solve(cost, masses, account, monitor);
+  // Taken out while it works: a callback may solve another problem on this thread.
+  static thread_local std::unique_ptr<DenseSimplex<T>> idle;
+  auto solver = idle ? std::move(idle) : std::make_unique<DenseSimplex<T>>();
+  auto basis = solver->solve(cost, masses, account, monitor);
+  idle = std::move(solver);
+  return basis;
 }
 
 template std::optional<Basis> dense_simplex(const Cost<float>&, const Masses&, Account&, Monitor&);

@@ -10,6 +10,7 @@
 #include "column_generation.hpp"
 #include "dense_simplex.hpp"
 #include "masses.hpp"
+#include "otfast/core/weights.hpp"
 #include "otfast/math/compensated_sum.hpp"
 #include "reduced_costs.hpp"
 #include "repeated_points.hpp"
@@ -135,11 +136,31 @@ void make_feasible(const Cost<T>& cost, Potentials& potentials, Monitor& monitor
   for (std::size_t i = 0; i < f.size(); ++i) potentials.f[i] = std::min(potentials.f[i], f[i]);
 }
 
+/// Below this total, multiples of 2^-60 of it would not be normal numbers.
+constexpr double kLeastTotal = 0x1p-900;
+
+/// Solves for weights 2^600 times as large, and scales the solution back.
+template <class T>
+Transport solve_scaled(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b,
+                       const Options& options, Monitor& monitor) {
+  const auto scaled = [](VectorView<const double> weights) {
+    std::vector<double> large(weights.begin(), weights.end());
+    for (double& w : large) w *= 0x1p600;
+    return large;
+  };
+  Transport result = solve(cost, view(scaled(a)), view(scaled(b)), options, monitor);
+  for (double& mass : result.mass) mass *= 0x1p-600;
+  result.value *= 0x1p-600;
+  result.dual_value *= 0x1p-600;
+  return result;
+}
+
 }  // namespace
 
 template <class T>
 Transport solve(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options,
                 Monitor& monitor) {
+  if (summarize(a).total < kLeastTotal) return solve_scaled(cost, a, b, options, monitor);
   const Masses masses = whole_masses(a, b);
   const Index most_pivots = options.max_pivots < 0 ? std::numeric_limits<Index>::max() : options.max_pivots;
   Account account{0, most_pivots, 0.0, masses.unit};
