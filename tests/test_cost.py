@@ -286,3 +286,20 @@ def test_parameters_of_a_metric_are_its_own(rng):
 
 def test_as_cost_wraps_arrays():
     assert isinstance(as_cost([[1, 2]]), otf.DenseCost)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "far", "apart", "q"),
+    [
+        (np.float32, 1e15, 1e-3, 3),
+        (np.float64, 1e110, 1e-14, 3),
+        (np.float32, 5e12, 1.0, 3),
+        (np.float64, 1e145, 1e-10, 2.2),
+    ],
+)
+def test_far_points_that_are_near_each_other(dtype, far, apart, q):
+    x, y = np.array([[far, 0.0]], dtype), np.array([[far * (1.0 + apart), 0.0]], dtype)
+    expected = np.longdouble(abs(x[0, 0] - y[0, 0])) ** q
+    for points_y, cost in ((y, expected), (x, 0.0)):
+        entry = otf.PointCloud(x, points_y, ("power", 2, q)).dense()[0, 0]
+        assert entry == pytest.approx(float(cost), rel=1e3 * float(np.finfo(dtype).eps), abs=0.0)

@@ -72,9 +72,13 @@ template <class T>
 PointCost<T>::PointCost(std::vector<T> x, const std::vector<T>& y, Index rows, Index cols, Index dim,
                         const Metric& metric, int shift)
     : Cost<T>(rows, cols), dim_(dim), metric_(metric), shift_(shift), kernels_(&isa::kernels<T>()), x_(std::move(x)) {
-  const double scale = std::exp2(2.0 * metric.exponent * shift);
-  // Where the scale overflows costs do too, but not a cost of zero: finite times zero is zero.
-  scale_ = static_cast<T>(std::min(scale, static_cast<double>(std::numeric_limits<T>::max())));
+  // Of far points that are near each other the cost may be in range where the scale is not: then part of it comes
+  // before the power. (Clamped: finite times zero is zero, and what is larger overflows anyway.)
+  constexpr int kRoom = std::numeric_limits<T>::max_exponent - 24;
+  const double power = 2.0 * metric.exponent * shift;
+  const double before = power > kRoom ? std::exp2(2.0 * shift - kRoom / metric.exponent) : 1.0;
+  scale_ = static_cast<T>(std::exp2(std::min<double>(power, kRoom)));
+  scale_before_ = static_cast<T>(std::min(before, static_cast<double>(std::numeric_limits<T>::max())));
   panels_.resize(static_cast<std::size_t>(padded(cols) * dim + isa::kOverread<T>));
   for (Index j = 0; j < cols; ++j) {
     T* to = panels_.data() + panel_offset(j);
@@ -106,6 +110,9 @@ const T* PointCost<T>::row(Index i, Index begin, Index end, T* buffer) const {
       case Metric::Fold::powers: kernels_->sum_powers(x, y, metric_.p, size, out); break;
       case Metric::Fold::norm: kernels_->norm(x, y, metric_.p, size, out); break;
       case Metric::Fold::dot: kernels_->offset_minus_dot(x, y, static_cast<T>(metric_.offset), size, out); break;
+    }
+    if (scale_before_ != T{1}) {
+      for (Index k = 0; k < size; ++k) out[k] *= scale_before_;
     }
     if (metric_.exponent != 1.0) kernels_->raise(out, metric_.exponent, scale_, size);
     j += size;
@@ -167,7 +174,8 @@ typename Cost<T>::Features PointCost<T>::features(bool of_rows) const {
 template <class T>
 std::unique_ptr<BlockBounds> PointCost<T>::block_bounds(Index row_block, Index col_block) const {
   constexpr Index kMaxDim = 8;  // boxes of more dimensions overlap too much to tell anything
-  if (dim_ > kMaxDim || metric_.fold == Metric::Fold::dot || metric_.negative > 0) return nullptr;
+  if (dim_ > kMaxDim || metric_.fold == Metric::Fold::dot || metric_.negative > 0 || scale_before_ != T{1})
+    return nullptr;
   return std::make_unique<BoxBounds<T>>(enclose(x_, this->rows(), dim_, row_block),
                                         enclose(unpack_y(), this->cols(), dim_, col_block), dim_, metric_,
                                         static_cast<double>(scale_));

@@ -49,8 +49,9 @@ class PointCost final : public Cost<T> {
 
   Index dim_;
   Metric metric_;
-  int shift_;  ///< coordinates are kept times 2^-shift: then no fold overflows where the cost does not
-  T scale_;    ///< what takes costs of the kept coordinates back
+  int shift_;       ///< coordinates are kept times 2^-shift: then no fold overflows where the cost does not
+  T scale_;         ///< what takes costs of the kept coordinates back
+  T scale_before_;  ///< and their squared distances, before these are raised to a power
   const isa::Kernels<T>* kernels_;  ///< of this processor
   std::vector<T> x_;                ///< row-major
   AlignedVector<T> panels_;         ///< y in panels of consecutive points, each stored coordinate by coordinate
