@@ -76,8 +76,9 @@ PointCost<T>::PointCost(std::vector<T> x, const std::vector<T>& y, Index rows, I
   // before the power. (Clamped: finite times zero is zero, and what is larger overflows anyway.)
   constexpr int kRoom = std::numeric_limits<T>::max_exponent - 24;
   const double power = 2.0 * metric.exponent * shift;
-  const double before = power > kRoom ? std::exp2(2.0 * shift - kRoom / metric.exponent) : 1.0;
-  scale_ = static_cast<T>(std::exp2(std::min<double>(power, kRoom)));
+  const bool split = power >= std::numeric_limits<T>::max_exponent;
+  const double before = split ? std::exp2(2.0 * shift - kRoom / metric.exponent) : 1.0;
+  scale_ = static_cast<T>(std::exp2(split ? kRoom : power));
   scale_before_ = static_cast<T>(std::min(before, static_cast<double>(std::numeric_limits<T>::max())));
   panels_.resize(static_cast<std::size_t>(padded(cols) * dim + isa::kOverread<T>));
   for (Index j = 0; j < cols; ++j) {
