@@ -175,11 +175,11 @@ typename Cost<T>::Features PointCost<T>::features(bool of_rows) const {
 template <class T>
 std::unique_ptr<BlockBounds> PointCost<T>::block_bounds(Index row_block, Index col_block) const {
   constexpr Index kMaxDim = 8;  // boxes of more dimensions overlap too much to tell anything
-  if (dim_ > kMaxDim || metric_.fold == Metric::Fold::dot || metric_.negative > 0 || scale_before_ != T{1})
-    return nullptr;
+  if (dim_ > kMaxDim || metric_.fold == Metric::Fold::dot || metric_.negative > 0) return nullptr;
+  // Too small where it overflows: still a lower bound.
+  const double scale = std::min(std::exp2(2.0 * metric_.exponent * shift_), std::numeric_limits<double>::max());
   return std::make_unique<BoxBounds<T>>(enclose(x_, this->rows(), dim_, row_block),
-                                        enclose(unpack_y(), this->cols(), dim_, col_block), dim_, metric_,
-                                        static_cast<double>(scale_));
+                                        enclose(unpack_y(), this->cols(), dim_, col_block), dim_, metric_, scale);
 }
 
 template class PointCost<float>;
