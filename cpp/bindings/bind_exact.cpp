@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -17,16 +16,6 @@ namespace {
 using exact::Options;
 using exact::Start;
 using exact::Transport;
-
-const char* name_of(Status status) {
-  switch (status) {
-    case Status::optimal: return "optimal";
-    case Status::iteration_limit: return "iteration_limit";
-    case Status::stopped: return "stopped";
-    case Status::infeasible: return "infeasible";
-  }
-  throw std::logic_error("unknown status");
-}
 
 Start start_of(const std::string& name) {
   if (name == "automatic") return Start::automatic;

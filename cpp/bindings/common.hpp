@@ -8,11 +8,13 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "otfast/core/monitor.hpp"
+#include "otfast/core/status.hpp"
 #include "otfast/core/views.hpp"
 
 namespace otfast::bindings {
@@ -51,6 +53,17 @@ py::array_t<T> to_array(std::vector<T> values) {
   auto* owned = new std::vector<T>(std::move(values));
   const py::capsule owner(owned, [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
   return py::array_t<T>(static_cast<py::ssize_t>(owned->size()), owned->data(), owner);
+}
+
+/// How Python hears of the end of a solver.
+inline const char* name_of(Status status) {
+  switch (status) {
+    case Status::optimal: return "optimal";
+    case Status::iteration_limit: return "iteration_limit";
+    case Status::stopped: return "stopped";
+    case Status::infeasible: return "infeasible";
+  }
+  throw std::logic_error("unknown status");
 }
 
 /// Takes Ctrl-C to solvers that run without the GIL, and progress to a callable `(iteration, error, value) -> bool`, or

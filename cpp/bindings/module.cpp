@@ -5,6 +5,7 @@ namespace otfast::bindings {
 
 void bind_core(py::module_& module);
 void bind_cost(py::module_& module);
+void bind_entropic(py::module_& module);
 void bind_exact(py::module_& module);
 void bind_line(py::module_& module);
 void bind_weights(py::module_& module);
@@ -17,6 +18,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "The compiled core of otfast. Arguments are checked by the Python package, not here.";
   bind_core(module);
   bind_cost(module);
+  bind_entropic(module);
   bind_exact(module);
   bind_line(module);
   bind_weights(module);

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version as _version
 
-from otfast import cost, exact
+from otfast import cost, entropic, exact
 from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
+from otfast.entropic import sinkhorn
 from otfast.errors import ConvergenceWarning, InfeasibleError
 from otfast.exact import assignment, emd, emd_1d, emd_batch, wasserstein, wasserstein_1d
 from otfast.progress import Progress
@@ -27,9 +28,11 @@ __all__ = [
     "emd",
     "emd_1d",
     "emd_batch",
+    "entropic",
     "exact",
     "get_num_threads",
     "set_num_threads",
+    "sinkhorn",
     "wasserstein",
     "wasserstein_1d",
 ]

@@ -35,6 +35,15 @@ class _BatchResult(TypedDict):
     n_iter: NDArray[np.int64]
 
 @type_check_only
+class _SinkhornResult(TypedDict):
+    status: str
+    potential_a: NDArray[np.float64]
+    potential_b: NDArray[np.float64]
+    value: float
+    error: float
+    n_iter: int
+
+@type_check_only
 class _pybind11_type(type): ...
 
 # The bases have no constructor: calling them raises.
@@ -91,6 +100,53 @@ def emd_batch(
     max_pivots: int,
     monitor: _Monitor,
 ) -> _BatchResult: ...
+def sinkhorn(
+    cost: Cost32 | Cost64,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    epsilon: float,
+    method: str,
+    tolerance: float,
+    max_iterations: int,
+    rho_a: float,
+    rho_b: float,
+    g: NDArray[np.float64] | None,
+    may_store: bool,
+    range: float,
+    wide: bool,
+    monitor: _Monitor,
+) -> _SinkhornResult: ...
+def plan_rows(
+    cost: Cost32 | Cost64,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    epsilon: float,
+    wide: bool,
+    begin: int,
+    end: int,
+) -> _RealArray: ...
+def plan_apply(
+    cost: Cost32 | Cost64,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    epsilon: float,
+    wide: bool,
+    x: NDArray[np.float64],
+    transpose: bool,
+) -> _RealArray: ...
+def plan_value(
+    cost: Cost32 | Cost64,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    epsilon: float,
+    wide: bool,
+) -> float: ...
 def line_distance32(
     x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
 ) -> NDArray[np.float64]: ...

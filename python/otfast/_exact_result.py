@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from otfast._validation import FloatArray
 from otfast.errors import ConvergenceWarning, InfeasibleError
-from otfast.result import SparseCoupling, Transport
+from otfast.result import SparseCoupling, Transport, to_scalar
 
 if TYPE_CHECKING:
     from otfast._core import _EmdResult
@@ -99,7 +99,6 @@ def make_transport(
         mass, potential_a, potential_b = (array.astype(dtype) for array in (mass, potential_a, potential_b))
     return Transport(
         value=value,
-        value_linear=value,
         potential_a=potential_a,
         potential_b=potential_b,
         converged=raw["status"] == "optimal" and is_accurate(error, tol),
@@ -107,10 +106,5 @@ def make_transport(
         error=error,
         a=a,
         b=b,
-        coupling=SparseCoupling(raw["rows"], raw["cols"], mass, (a.size, b.size)),
+        coupling=SparseCoupling(raw["rows"], raw["cols"], mass, (a.size, b.size), raw["value"]),
     )
-
-
-def to_scalar(value: float, dtype: np.dtype[np.floating[Any]]) -> float:
-    """Return a Python float in double precision, which is what it is, and a NumPy scalar in single."""
-    return float(value) if dtype == _FLOAT64 else np.float32(value)  # type: ignore[return-value]

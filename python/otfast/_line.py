@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otfast import _core
-from otfast._exact_result import make_transport, to_scalar
+from otfast._exact_result import make_transport
 from otfast._metric import check_range, distance_bound, extents
 from otfast._validation import (
     FloatArray,
@@ -20,7 +20,7 @@ from otfast._validation import (
     check_weight_rows,
     check_weights,
 )
-from otfast.result import Transport
+from otfast.result import Transport, to_scalar
 
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)

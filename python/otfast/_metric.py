@@ -155,6 +155,17 @@ def distance_bound(sides: NDArray[np.float64], p: float, q: float) -> float:
         return float(np.float64(norm) ** q)
 
 
+def cost_bound(kernel: PointKernel) -> float:
+    """Return a bound of the difference of two costs between the points of a kernel."""
+    x, y, name, p, q = kernel
+    if name == "dot":
+        return 2.0 * product_bound(x, y)
+    powers = (p, q) if name == "power" else _NAMED_POWERS[name]
+    bound = distance_bound(extents(x, y), *powers)
+    # Coordinates that count with negative sign make costs as far below zero.
+    return 2.0 * bound if name == "sqeuclidean" and p > 0.0 else bound
+
+
 def product_bound(x: FloatArray, y: FloatArray) -> float:
     """Return a bound of the inner products of rows of `x` with rows of `y`."""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -17,6 +17,7 @@ from otfast import _core
 from otfast._metric import (
     Metric,
     check_range,
+    cost_bound,
     distance_bound,
     extents,
     parse_metric,
@@ -93,6 +94,11 @@ class Cost(ABC):
         The first call passes over all pairs, in O(n + m) memory; its result is kept.
         """
         return self._summarize()[2]
+
+    def spread(self) -> float:
+        """Return a bound of the difference of two finite entries, from one pass over all pairs."""
+        low, high = self._summarize()[:2]
+        return high - low if high >= low else 0.0
 
     def _summarize(self) -> _Summary:
         if self._summary is None:
@@ -251,6 +257,10 @@ class PointCloud(Cost):
         """The metric, as it was given."""
         return self._metric
 
+    def spread(self) -> float:
+        """Return a bound of the difference of two entries, in O((n + m) d)."""
+        return cost_bound(self._kernel)
+
     def _make_handle(self) -> _core.Cost32 | _core.Cost64:
         make = _core.PointCost64 if self._dtype == _FLOAT64 else _core.PointCost32
         return make(*self._kernel)
@@ -354,6 +364,10 @@ class Grid(Cost):
         """Return the largest entry, in O(Σ n_k)."""
         return math.fsum(float(np.ptp(axis.astype(np.float64))) ** self._power for axis in self._axes)
 
+    def spread(self) -> float:
+        """Return the largest entry, in O(Σ n_k): the smallest is 0."""
+        return self.max()
+
     def mean(self) -> float:
         """Return the mean of the entries: O(Σ n_k log n_k) for exponents 1 and 2, O(Σ n_k²) for others."""
         return math.fsum(_mean_power(axis.astype(np.float64), self._power) for axis in self._axes)
@@ -426,6 +440,10 @@ class LowRankCost(Cost):
     def factors(self) -> tuple[FloatArray, FloatArray]:
         """The factors `A` and `B`, read-only."""
         return _read_only(self._a), _read_only(self._b)
+
+    def spread(self) -> float:
+        """Return a bound of the difference of two entries, in O((n + m) r)."""
+        return 2.0 * product_bound(self._a, self._b)
 
     def mean(self) -> float:
         """Return the mean of the entries, in O((n + m) r)."""

@@ -17,7 +17,6 @@ from otfast._exact_result import (
     is_accurate,
     make_transport,
     relative_gap,
-    to_scalar,
     warn_inaccurate,
 )
 from otfast._line import emd_1d, wasserstein_1d
@@ -37,7 +36,7 @@ from otfast._validation import (
 )
 from otfast.cost import Cost, PointCloud, as_cost, check_entries
 from otfast.progress import Progress, Reporter
-from otfast.result import Transport
+from otfast.result import Transport, to_scalar
 
 if TYPE_CHECKING:
     from otfast._core import _BatchResult, _EmdResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -41,6 +42,11 @@ class Reporter:
     def monitor(self) -> Monitor | None:
         """The function for the core, or None where nobody listens."""
         return self._report if self._callback is not None or self._progress else None
+
+    @property
+    def listener(self) -> Monitor | None:
+        """For preliminary work, which can be stopped, too, but whose progress is not that of the call."""
+        return None if self.monitor is None else lambda *_: self._report(0, math.nan, math.nan)
 
     def finish(self, iteration: int, error: float, value: float) -> None:
         """Report the final state; the work is over, and a callback that asks to stop changes nothing."""

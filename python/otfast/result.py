@@ -26,8 +26,13 @@ class Coupling(Protocol):
         ...
 
     @property
-    def n_atoms(self) -> int:
-        """The number of pairs that the representation gives mass."""
+    def n_atoms(self) -> int | None:
+        """The number of pairs with mass, or None where all may have some."""
+        ...
+
+    @property
+    def linear_value(self) -> float:
+        """⟨P, C⟩, in double precision."""
         ...
 
     def dense(self) -> FloatArray:
@@ -56,6 +61,8 @@ class SparseCoupling:
     mass: FloatArray
 
     shape: tuple[int, int]
+    linear_value: float
+    """⟨P, C⟩."""
 
     @property
     def n_atoms(self) -> int:
@@ -92,17 +99,17 @@ class Transport:
     ----------
     value : float
         The optimal value of the problem that was solved, regularisation included.
-    value_linear : float
-        ⟨P, C⟩.
     potential_a, potential_b : ndarray, shapes (n,) and (m,)
         Dual potentials f and g. Exact: f_i + g_j ≤ C_ij for all pairs, also those of zero weight, and the
-        dual value ⟨f, a⟩ + ⟨g, b⟩ is the value up to `error`.
+        dual value ⟨f, a⟩ + ⟨g, b⟩ is the value up to `error`. Entropic: P_ij = a_i b_j exp((f_i + g_j −
+        C_ij)/ε).
     converged : bool
         Whether the solver reached its tolerance.
     n_iter : int
         The number of iterations it took.
     error : float
-        Exact: the relative duality gap.
+        Exact: the relative duality gap. Entropic: the larger of the two L1 violations of the marginals,
+        relative to the mass; unbalanced: the largest change of a potential in one iteration, in units of ε.
     a, b : ndarray, shapes (n,) and (m,)
         The weights of the problem, balanced.
     coupling : Coupling
@@ -116,7 +123,6 @@ class Transport:
     """
 
     value: float
-    value_linear: float
     potential_a: FloatArray
     potential_b: FloatArray
     converged: bool
@@ -130,6 +136,11 @@ class Transport:
     def shape(self) -> tuple[int, int]:
         """The shape of the plan, `(n, m)`."""
         return self.coupling.shape
+
+    @property
+    def value_linear(self) -> float:
+        """⟨P, C⟩. Entropic: computed at first access, in one pass over all pairs."""
+        return to_scalar(self.coupling.linear_value, self.potential_a.dtype)
 
     @property
     def plan(self) -> FloatArray:
@@ -213,10 +224,17 @@ class Transport:
 
     def __repr__(self) -> str:
         n, m = self.shape
+        n_atoms = self.coupling.n_atoms
+        atoms = "" if n_atoms is None else f"atoms={n_atoms}, "
         return (
             f"{type(self).__name__}(value={self.value:.6g}, error={self.error:.1e}, shape={n} x {m}, "
-            f"atoms={self.coupling.n_atoms}, converged={self.converged}, n_iter={self.n_iter})"
+            f"{atoms}converged={self.converged}, n_iter={self.n_iter})"
         )
+
+
+def to_scalar(value: float, dtype: np.dtype[np.floating[Any]]) -> float:
+    """Return a Python float in double precision, which is what it is, and a NumPy scalar in single."""
+    return float(value) if dtype == np.float64 else np.float32(value)  # type: ignore[return-value]
 
 
 def _factor(name: str, value: ArrayLike, size: int) -> FloatArray:

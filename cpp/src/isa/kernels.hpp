@@ -36,6 +36,18 @@ struct Coordinates {
 template <class T>
 inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
 
+/// Single for double, double for single precision.
+template <class T>
+struct OtherPrecision;
+template <>
+struct OtherPrecision<float> {
+  using type = double;
+};
+template <>
+struct OtherPrecision<double> {
+  using type = float;
+};
+
 /// Costs c may be +inf, never NaN or -inf (`summarize` alone takes anything); potentials f, g are finite.
 /// An entry out[j] has the same bits whatever n and wherever j stands in the call.
 template <class T>
@@ -78,6 +90,30 @@ struct Kernels {
 
   /// The sum is good to rounding for runs of a few thousand entries.
   RunSummary (*summarize)(const T* c, Index n);
+
+  // --- Plans of entropic transport, a row after another. Denormals are to be flushed to zero (`FlushDenormals`).
+
+  /// e[j] = 2^(v[j] - scale * c[j] + shift), 0 where that is not a normal number; returns the sum. Good to a few units
+  /// in the last place of the exponent. v[j] may be -inf; n <= 4096, so that the sum is good in single precision.
+  T (*exponentials)(const T* c, T scale, const T* v, T shift, Index n, T* e);
+
+  /// max over j of v[j] - scale * c[j].
+  T (*max_exponent)(const T* c, T scale, const T* v, Index n);
+
+  /// top[j] = max(top[j], x - scale * c[j]).
+  void (*raise_columns)(const T* c, T scale, T x, Index n, T* top);
+
+  /// sums[j] += sum_r weights[r] * rows[r * stride + j], for `count` rows of n entries.
+  void (*add_rows)(const T* rows, Index stride, const T* weights, Index count, Index n, T* sums);
+
+  /// dots[r] = sum_j rows[r * stride + j] * v[j], for `count` rows of n <= 4096 entries.
+  void (*dot_rows)(const T* rows, Index stride, const T* v, Index count, Index n, T* dots);
+
+  /// Writes every j < n with e[j] > threshold to `out` (room for n), ascending, and returns their number. Made for few.
+  Index (*find_above)(const T* e, T threshold, Index n, Node* out);
+
+  /// to = from, in the other precision.
+  void (*convert)(const typename OtherPrecision<T>::type* from, Index n, T* to);
 
   // --- Rows of point clouds: out[j] for j < n from one point x and the points y_j.
 

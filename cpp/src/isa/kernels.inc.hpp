@@ -566,6 +566,14 @@ void scale_once(const float* kernel, Index stride, const float* a, const float* 
   (over ? scale<true> : scale<false>)(kernel, stride, a, b, rows, u, v, sums);
 }
 
+}  // namespace
+}  // namespace otfast::isa
+
+#include "isa/entropic.inc.hpp"
+
+namespace otfast::isa {
+namespace {
+
 template <class T>
 constexpr Kernels<T> kTable{
     .min_reduced = min_reduced<T>,
@@ -577,6 +585,13 @@ constexpr Kernels<T> kTable{
     .lower_columns = lower_columns<T>,
     .find_below = find_below<T>,
     .summarize = summarize<T>,
+    .exponentials = exponentials<T>,
+    .max_exponent = max_exponent<T>,
+    .raise_columns = raise_columns<T>,
+    .add_rows = add_rows<T>,
+    .dot_rows = dot_rows<T>,
+    .find_above = find_above<T>,
+    .convert = convert<T>,
     .sum_squares = sum_squares<T>,
     .sum_absolute = sum_absolute<T>,
     .max_absolute = max_absolute<T>,

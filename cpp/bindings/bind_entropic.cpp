@@ -1,0 +1,148 @@
+// Entropic transport.
+#include <optional>
+#include <string>
+
+#include "common.hpp"
+#include "otfast/entropic/plan.hpp"
+#include "otfast/entropic/sinkhorn.hpp"
+
+namespace otfast::bindings {
+namespace {
+
+using entropic::Method;
+using entropic::Options;
+using entropic::PlanFactors;
+using entropic::Potentials;
+
+Method method_of(const std::string& name) {
+  if (name == "log") return Method::log;
+  if (name == "stabilized") return Method::stabilized;
+  if (name == "newton") return Method::newton;
+  throw py::value_error("unknown method '" + name + "'");
+}
+
+py::dict to_dict(Potentials result) {
+  py::dict out;
+  out["status"] = name_of(result.status);
+  out["potential_a"] = to_array(std::move(result.f));
+  out["potential_b"] = to_array(std::move(result.g));
+  out["value"] = result.value;
+  out["error"] = result.error;
+  out["n_iter"] = result.iterations;
+  return out;
+}
+
+/// Calls `work` with a type tag: double for double costs, and for single ones where a wide range of exponents asks for
+/// it.
+template <class T, class Work>
+auto in_precision(bool wide, const Work& work) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (!wide) return work(float{});
+  }
+  return work(double{});
+}
+
+template <class T>
+py::dict sinkhorn(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, double epsilon,
+                  const std::string& method, double tolerance, Index max_iterations, double rho_a, double rho_b,
+                  const std::optional<Array<double>>& g, bool may_store, double range, bool wide, py::object monitor) {
+  Options options{.epsilon = epsilon,
+                  .method = method_of(method),
+                  .tolerance = tolerance,
+                  .max_iterations = max_iterations,
+                  .rho_a = rho_a,
+                  .rho_b = rho_b,
+                  .may_store = may_store,
+                  .range = range};
+  const VectorView<const double> a_view = vector_view(a, "a");
+  const VectorView<const double> b_view = vector_view(b, "b");
+  if (a_view.size != cost.rows() || b_view.size != cost.cols()) throw py::value_error("weights do not fit the cost");
+  if (g) {
+    options.g = vector_view(*g, "g");
+    if (options.g.size != cost.cols()) throw py::value_error("potentials do not fit the cost");
+  }
+  PythonMonitor watched(std::move(monitor));
+  return to_dict(watched.run([&] {
+    return in_precision<T>(
+        wide, [&](auto real) { return entropic::solve<decltype(real)>(cost, a_view, b_view, options, watched); });
+  }));
+}
+
+/// What the functions of a plan have in common: checked views, and arithmetic in the right precision.
+template <class T>
+PlanFactors factors(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, const Array<double>& f,
+                    const Array<double>& g, double epsilon) {
+  const PlanFactors made{vector_view(a, "a"), vector_view(b, "b"), vector_view(f, "f"), vector_view(g, "g"), epsilon};
+  if (made.a.size != cost.rows() || made.f.size != cost.rows() || made.b.size != cost.cols() ||
+      made.g.size != cost.cols()) {
+    throw py::value_error("weights and potentials do not fit the cost");
+  }
+  return made;
+}
+
+template <class T>
+py::array_t<T> plan_rows(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, const Array<double>& f,
+                         const Array<double>& g, double epsilon, bool wide, Index begin, Index end) {
+  if (!(0 <= begin && begin <= end && end <= cost.rows())) throw py::index_error("rows out of range");
+  const PlanFactors of_plan = factors(cost, a, b, f, g, epsilon);
+  py::array_t<T> out({end - begin, cost.cols()});
+  T* to = out.mutable_data();
+  PythonMonitor watched(py::none{});
+  watched.run([&] {
+    in_precision<T>(wide,
+                    [&](auto real) { entropic::write_rows<decltype(real)>(cost, of_plan, begin, end, to, watched); });
+    return 0;
+  });
+  return out;
+}
+
+template <class T>
+py::array_t<T> plan_apply(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, const Array<double>& f,
+                          const Array<double>& g, double epsilon, bool wide, const Array<double>& x, bool transpose) {
+  const PlanFactors of_plan = factors(cost, a, b, f, g, epsilon);
+  const MatrixView<const double> x_view = matrix_view(x, "x");
+  if (x_view.rows != (transpose ? cost.rows() : cost.cols())) throw py::value_error("x does not fit the plan");
+  PythonMonitor watched(py::none{});
+  py::array_t<T> out = to_array(watched.run([&] {
+    return in_precision<T>(wide, [&](auto real) {
+      using Real = decltype(real);
+      return transpose ? entropic::apply_transpose<Real>(cost, of_plan, x_view, watched)
+                       : entropic::apply<Real>(cost, of_plan, x_view, watched);
+    });
+  }));
+  return out.reshape({transpose ? cost.cols() : cost.rows(), x_view.cols});
+}
+
+template <class T>
+double plan_value(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, const Array<double>& f,
+                  const Array<double>& g, double epsilon, bool wide) {
+  const PlanFactors of_plan = factors(cost, a, b, f, g, epsilon);
+  PythonMonitor watched(py::none{});
+  return watched.run([&] {
+    return in_precision<T>(wide,
+                           [&](auto real) { return entropic::linear_value<decltype(real)>(cost, of_plan, watched); });
+  });
+}
+
+template <class T>
+void bind_precision(py::module_& module) {
+  const auto a = py::arg("a").noconvert(), b = py::arg("b").noconvert();
+  const auto f = py::arg("f").noconvert(), g = py::arg("g").noconvert();
+  module.def("sinkhorn", &sinkhorn<T>, py::arg("cost"), a, b, py::arg("epsilon"), py::arg("method"),
+             py::arg("tolerance"), py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), g,
+             py::arg("may_store"), py::arg("range"), py::arg("wide"), py::arg("monitor"));
+  module.def("plan_rows", &plan_rows<T>, py::arg("cost"), a, b, f, g, py::arg("epsilon"), py::arg("wide"),
+             py::arg("begin"), py::arg("end"));
+  module.def("plan_apply", &plan_apply<T>, py::arg("cost"), a, b, f, g, py::arg("epsilon"), py::arg("wide"),
+             py::arg("x").noconvert(), py::arg("transpose"));
+  module.def("plan_value", &plan_value<T>, py::arg("cost"), a, b, f, g, py::arg("epsilon"), py::arg("wide"));
+}
+
+}  // namespace
+
+void bind_entropic(py::module_& module) {
+  bind_precision<float>(module);
+  bind_precision<double>(module);
+}
+
+}  // namespace otfast::bindings

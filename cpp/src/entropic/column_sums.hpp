@@ -1,0 +1,82 @@
+// Sums of rows that stay good in single precision.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "isa/kernels.hpp"
+#include "otfast/core/aligned.hpp"
+
+namespace otfast::entropic {
+
+/// Runs of columns whose sum is still good in single precision.
+inline constexpr Index kRun = 4096;
+
+/// e_j = 2^(v_j - scale c_j + shift); returns the sum.
+template <class Real>
+Real sum_exponentials(const isa::Kernels<Real>& kernels, const Real* c, Real scale, const Real* v, Real shift, Index n,
+                      Real* e) {
+  Real sum{0};
+  for (Index j = 0; j < n; j += kRun) {
+    sum += kernels.exponentials(c + j, scale, v + j, shift, std::min(kRun, n - j), e + j);
+  }
+  return sum;
+}
+
+/// sum_j row_j x_j.
+template <class Real>
+Real dot(const isa::Kernels<Real>& kernels, const Real* row, const Real* x, Index n) {
+  Real sum{0};
+  for (Index j = 0; j < n; j += kRun) {
+    Real part;
+    kernels.dot_rows(row + j, n, x + j, 1, std::min(kRun, n - j), &part);
+    sum += part;
+  }
+  return sum;
+}
+
+/// Column sums in Real that move to double before they lose digits.
+template <class Real>
+class ColumnSums {
+ public:
+  explicit ColumnSums(Index n) : n_(n), recent_(static_cast<std::size_t>(n)), total_(static_cast<std::size_t>(n)) {}
+
+  /// Adds weighted rows; `stride` separates them.
+  void add(const Real* rows, Index stride, const Real* weights, Index count) {
+    isa::kernels<Real>().add_rows(rows, stride, weights, count, n_, recent_.data());
+    pending_ += count;
+    if (pending_ >= kPending) flush();
+  }
+
+  const std::vector<double>& total() {
+    flush();
+    return total_;
+  }
+
+ private:
+  static constexpr Index kPending = 64;
+
+  void flush() {
+    for (std::size_t j = 0; j < total_.size(); ++j) {
+      total_[j] += static_cast<double>(recent_[j]);
+      recent_[j] = Real{0};
+    }
+    pending_ = 0;
+  }
+
+  Index n_;
+  Index pending_ = 0;  ///< rows in `recent_`
+  AlignedVector<Real> recent_;
+  std::vector<double> total_;
+};
+
+/// The sum of the sums of all chunks, in their order.
+inline std::vector<double> add_all(const std::vector<std::vector<double>>& parts) {
+  std::vector<double> total = parts.front();
+  for (std::size_t part = 1; part < parts.size(); ++part) {
+    for (std::size_t j = 0; j < total.size(); ++j) total[j] += parts[part][j];
+  }
+  return total;
+}
+
+}  // namespace otfast::entropic

@@ -1,0 +1,49 @@
+// The rows of a cost in the precision of a computation.
+#pragma once
+
+#include <type_traits>
+
+#include "isa/kernels.hpp"
+#include "otfast/core/aligned.hpp"
+#include "otfast/core/cost.hpp"
+
+namespace otfast::entropic {
+
+/// Reads rows of single precision for a computation in double precision, and the other way round.
+template <class Real>
+class Rows {
+ public:
+  using Other = typename isa::OtherPrecision<Real>::type;
+
+  explicit Rows(const Cost<Real>& cost) : same_(&cost) {}
+  explicit Rows(const Cost<Other>& cost) : other_(&cost) {}
+
+  Index rows() const { return same_ != nullptr ? same_->rows() : other_->rows(); }
+  Index cols() const { return same_ != nullptr ? same_->cols() : other_->cols(); }
+
+  /// Room for one row; one for each thread.
+  class Buffer {
+   public:
+    explicit Buffer(const Rows& rows)
+        : own_(static_cast<std::size_t>(rows.cols())),
+          other_(static_cast<std::size_t>(rows.other_ != nullptr ? rows.cols() : 0)) {}
+
+   private:
+    friend class Rows;
+    AlignedVector<Real> own_;
+    AlignedVector<Other> other_;
+  };
+
+  const Real* row(Index i, Buffer& buffer) const {
+    if (same_ != nullptr) return same_->row(i, 0, cols(), buffer.own_.data());
+    const Other* from = other_->row(i, 0, cols(), buffer.other_.data());
+    isa::kernels<Real>().convert(from, cols(), buffer.own_.data());
+    return buffer.own_.data();
+  }
+
+ private:
+  const Cost<Real>* same_ = nullptr;
+  const Cost<Other>* other_ = nullptr;
+};
+
+}  // namespace otfast::entropic

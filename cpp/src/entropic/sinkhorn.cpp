@@ -1,0 +1,442 @@
+#include "otfast/entropic/sinkhorn.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <type_traits>
+
+#include "kept_plan.hpp"
+#include "newton.hpp"
+#include "start.hpp"
+#include "sweep.hpp"
+
+namespace otfast::entropic {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kLog2E = 1.4426950408889634;
+
+/// Thrown where a row or a column of positive mass has no way to go.
+struct Infeasible {};
+
+double sum(VectorView<const double> weights) { return std::accumulate(weights.begin(), weights.end(), 0.0); }
+
+constexpr double kLn2 = 0.6931471805599453;
+
+/// rho / (rho + epsilon): what a price on marginals makes of a potential.
+double damping(double rho, double epsilon) { return rho == kInfinity ? 1.0 : rho / (rho + epsilon); }
+
+template <class Real, class T>
+class Solver {
+ public:
+  Solver(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options,
+         Monitor& monitor)
+      : cost_(cost),
+        a_(a),
+        b_(b),
+        options_(options),
+        monitor_(monitor),
+        pulse_(monitor),
+        scale_(kLog2E / options.epsilon),
+        damping_a_(damping(options.rho_a, options.epsilon)),
+        damping_b_(damping(options.rho_b, options.epsilon)),
+        rows_(cost),
+        sweep_(rows_, a, scale_, damping_a_),
+        mass_(sum(a)),
+        log_b_(static_cast<std::size_t>(b.size)),
+        u_(static_cast<std::size_t>(a.size), 0.0),
+        v_(log_b_.size()) {
+    for (std::size_t j = 0; j < log_b_.size(); ++j) log_b_[j] = std::log2(b[static_cast<Index>(j)]);
+  }
+
+  Potentials solve() {
+    Potentials result;
+    try {
+      start(options_.g);
+      switch (options_.method) {
+        case Method::log: iterate(); break;
+        case Method::stabilized: iterate_in_memory(); break;
+        case Method::newton: ascend(); break;
+      }
+      result = potentials();
+    } catch (const Infeasible&) {
+      status_ = Status::infeasible;
+    }
+    result.status = status_;
+    result.iterations = iterations_;
+    result.error = error_;
+    return result;
+  }
+
+ private:
+  bool is_balanced() const { return options_.rho_a == kInfinity && options_.rho_b == kInfinity; }
+
+  void start(VectorView<const double> g) {
+    v_ = log_b_;
+    if (g.size == 0) return;
+    for (std::size_t j = 0; j < v_.size(); ++j) v_[j] += g[static_cast<Index>(j)] * scale_;
+  }
+
+  /// Scales the rows. Far from the solution, methods that need no full precision there may do with single precision.
+  void sweep(KeptPlan* keep) {
+    constexpr double kRough = 1e-3;  // errors that single precision tells well enough
+    const bool is_rough = rough_ && error_ > kRough && options_.tolerance < kRough;
+    ++iterations_;
+    if (is_rough) {
+      rough_->run(v_, u_, column_, keep, pulse_);
+    } else {
+      sweep_.run(v_, u_, column_, keep, pulse_);
+    }
+    for (Index i = 0; i < a_.size; ++i) {
+      if (a_[i] > 0.0 && u_[static_cast<std::size_t>(i)] == kInfinity) throw Infeasible{};
+    }
+    plan_mass_ = std::accumulate(column_.begin(), column_.end(), 0.0);
+    if (is_rough && violation() <= kRough) {
+      error_ = violation();
+      sweep(keep);
+    }
+  }
+
+  /// Lets `sweep` compute in single precision far from the solution, if that has the range.
+  void allow_rough() {
+    if (std::is_same_v<Real, double> && options_.range * scale_ <= kRoughRange) {
+      rough_.emplace(Rows<float>(cost_), a_, scale_, damping_a_);
+    }
+  }
+
+  /// The error that is left in the columns, all rows being right.
+  double violation() const {
+    if (!is_balanced()) {
+      double largest = 0.0;
+      for (std::size_t j = 0; j < v_.size(); ++j) {
+        if (b_[static_cast<Index>(j)] == 0.0) continue;
+        largest = std::max(largest, std::abs(damping_b_ * (v_[j] - std::log2(column_[j])) + log_b_[j] - v_[j]));
+      }
+      return largest * kLn2;
+    }
+    double total = 0.0;
+    for (Index j = 0; j < b_.size; ++j) total += std::abs(column_[static_cast<std::size_t>(j)] - b_[j]);
+    return total / mass_;
+  }
+
+  /// Half an iteration: the columns to their marginals.
+  void move_columns() {
+    // Sums that single entries near the smallest number may have left.
+    constexpr double kFaint = std::is_same_v<Real, float> ? 1e-30 : 1e-290;
+    std::vector<Node> faint;
+    plan_mass_ = 0.0;
+    for (std::size_t j = 0; j < v_.size(); ++j) {
+      if (b_[static_cast<Index>(j)] == 0.0) continue;
+      if (column_[j] > kFaint * mass_) {
+        const double softmin = v_[j] - std::log2(column_[j]);
+        v_[j] = damping_b_ * softmin + log_b_[j];
+        plan_mass_ += std::exp2(v_[j] - softmin);
+      } else {
+        faint.push_back(static_cast<Node>(j));
+      }
+    }
+    if (faint.empty()) return;
+    const std::vector<double> softmin = softmin_of(faint);
+    for (std::size_t k = 0; k < faint.size(); ++k) {
+      const auto j = static_cast<std::size_t>(faint[k]);
+      if (softmin[k] == kInfinity) throw Infeasible{};
+      v_[j] = damping_b_ * softmin[k] + log_b_[j];
+      plan_mass_ += std::exp2(v_[j] - softmin[k]);
+    }
+  }
+
+  /// The potentials that some columns take against those of the rows, before damping.
+  std::vector<double> softmin_of(const std::vector<Node>& cols) {
+    std::vector<Node> all(u_.size());
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<double> x(u_.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double weight = a_[static_cast<Index>(i)];
+      x[i] = weight > 0.0 ? u_[i] + std::log2(weight) : -kInfinity;
+    }
+    const auto part = cost_.restrict(view(all), view(cols));
+    return column_softmin(Rows<Real>(*part), x, scale_, pulse_);
+  }
+
+  /// Notes the error, tells it to the monitor, and says whether the work is over.
+  bool is_done(double error) {
+    error_ = error;
+    if (options_.tolerance > 0.0 && error <= options_.tolerance) {
+      status_ = Status::optimal;
+      return true;
+    }
+    if (iterations_ >= options_.max_iterations) {
+      status_ = Status::iteration_limit;
+      return true;
+    }
+    if (monitor_.due() && monitor_.report({iterations_, error, value()})) {
+      status_ = Status::stopped;
+      return true;
+    }
+    return false;
+  }
+
+  // --- Sinkhorn's iterations.
+
+  void iterate() {
+    std::vector<double> u_before, v_before;
+    for (;;) {
+      if (is_balanced()) {
+        sweep(nullptr);
+        if (is_done(violation())) return;
+        move_columns();
+      } else {
+        u_before = u_;
+        v_before = v_;
+        sweep(nullptr);
+        move_columns();
+        const double change = std::max(largest_change(u_before, u_), largest_change(v_before, v_));
+        if (is_done(iterations_ == 1 ? kInfinity : change * kLn2)) return;
+      }
+    }
+  }
+
+  static double largest_change(const std::vector<double>& before, const std::vector<double>& after) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      if (std::isfinite(after[i])) largest = std::max(largest, std::abs(after[i] - before[i]));
+    }
+    return largest;
+  }
+
+  /// The same on a kernel in single precision; sweeps check what it says and do what it cannot.
+  void iterate_in_memory() {
+    DensePlan plan(a_, b_.size);
+    allow_rough();
+    for (;;) {
+      sweep(&plan);
+      const double error = violation();
+      if (is_done(error)) return;
+      if (error < 2.0 * kRounding || !scale_in_memory(plan)) move_columns();
+    }
+  }
+
+  /// Iterations on the kernel of the last sweep; false if some scaling leaves the range of single precision at once.
+  bool scale_in_memory(const DensePlan& plan) {
+    constexpr double kFar = 0x1p40;
+    const auto is_near = [](double scaling) { return scaling < kFar && scaling > 1.0 / kFar; };
+    std::vector<double> scaling(v_.size(), 0.0), sums;
+    for (std::size_t j = 0; j < scaling.size(); ++j) {
+      const double weight = b_[static_cast<Index>(j)];
+      if (weight == 0.0) continue;
+      scaling[j] = weight / column_[j];
+      if (!is_near(scaling[j])) return false;
+    }
+    bool near = true;
+    double error = kInfinity;
+    while (near && error > std::max(kRounding, 0.5 * options_.tolerance) && iterations_ + 1 < options_.max_iterations) {
+      ++iterations_;
+      plan.scale_rows(scaling, sums, pulse_);
+      error = 0.0;
+      for (std::size_t j = 0; j < scaling.size(); ++j) {
+        const double weight = b_[static_cast<Index>(j)];
+        if (weight == 0.0) continue;
+        error += std::abs(scaling[j] * sums[j] - weight) / mass_;
+        const double next = weight / sums[j];
+        near = near && is_near(next);
+        if (std::isfinite(next)) scaling[j] = next;
+      }
+      if (monitor_.due() && monitor_.report({iterations_, error, std::nan("")})) break;
+    }
+    for (std::size_t j = 0; j < scaling.size(); ++j) {
+      if (scaling[j] > 0.0) v_[j] += std::log2(scaling[j]);
+    }
+    return true;
+  }
+
+  // --- Newton's method on the semi-dual.
+
+  void ascend() {
+    if (options_.g.size == 0) {
+      const bool in_single = std::is_same_v<Real, float> || options_.range * scale_ <= kRoughRange;
+      start(view(in_single ? start_potentials<float>(cost_, a_, b_, options_, monitor_)
+                           : start_potentials<double>(cost_, a_, b_, options_, monitor_)));
+    }
+    allow_rough();
+    choose_plan();
+    sweep(plan_.get());
+    if (is_done(violation())) return;
+    move_columns();
+    sweep(plan_.get());
+    while (!is_done(violation())) {
+      if (climb()) continue;
+      // Rounding or a bad start: Sinkhorn's iteration gains something in any case.
+      move_columns();
+      sweep(plan_.get());
+    }
+  }
+
+  /// A Newton step, cut until it gains enough (Armijo's rule); false if none does, and then nothing has changed.
+  bool climb() {
+    constexpr double kRidge = 1e-2;  // times the error: what the Hessian lacks where the plan nearly falls apart
+    constexpr double kGain = 1e-4, kShortest = 1e-4;
+    const double error = violation();
+    std::vector<double> residual(v_.size(), 0.0), extra(v_.size(), 0.0);
+    for (std::size_t j = 0; j < residual.size(); ++j) {
+      const double weight = b_[static_cast<Index>(j)];
+      if (weight == 0.0) continue;
+      const double wanted = weight * std::exp2((log_b_[j] - v_[j]) * options_.epsilon / options_.rho_b);
+      residual[j] = wanted - column_[j];
+      extra[j] = kRidge * std::min(1.0, error) * weight + options_.epsilon / options_.rho_b * wanted;
+    }
+    const double reduction = std::min(0.1, std::sqrt(error));
+    const std::vector<double> step = newton_step(*plan_, damping_a_, extra, residual, reduction, pulse_);
+    double slope = 0.0;
+    for (std::size_t j = 0; j < step.size(); ++j) slope += residual[j] * step[j] * kLog2E;
+    const std::vector<double> u = u_, v = v_, column = column_;
+    const double mass = plan_mass_;
+    const double rounding = std::numeric_limits<Real>::epsilon() * size_of_terms();
+    for (double length = 1.0; length > kShortest; length *= 0.5) {
+      for (std::size_t j = 0; j < step.size(); ++j) v_[j] = v[j] + length * kLog2E * step[j];
+      sweep(plan_.get());
+      double gain = (mass - plan_mass_) * kLog2E;
+      for (std::size_t i = 0; i < u.size(); ++i) {
+        const double weight = a_[static_cast<Index>(i)];
+        if (weight > 0.0) gain += weight * worth_of_change(u[i], u_[i], options_.rho_a);
+      }
+      for (std::size_t j = 0; j < v.size(); ++j) {
+        const double weight = b_[static_cast<Index>(j)];
+        if (weight > 0.0) gain += weight * worth_of_change(v[j] - log_b_[j], v_[j] - log_b_[j], options_.rho_b);
+      }
+      const bool is_visible = length * slope > 100.0 * rounding;
+      if (is_visible ? gain >= kGain * length * slope : violation() < error) return true;
+      if (iterations_ >= options_.max_iterations) break;
+    }
+    u_ = u;
+    v_ = v;
+    column_ = column;
+    plan_mass_ = mass;
+    return false;
+  }
+
+  /// The sum of the absolute terms of the dual value, in base 2.
+  double size_of_terms() const {
+    double size = 0.0;
+    for (Index i = 0; i < a_.size; ++i) {
+      if (a_[i] > 0.0) size += a_[i] * std::abs(u_[static_cast<std::size_t>(i)]);
+    }
+    for (Index j = 0; j < b_.size; ++j) {
+      if (b_[j] > 0.0) size += b_[j] * std::abs(v_[static_cast<std::size_t>(j)]);
+    }
+    return size;
+  }
+
+  /// Few entries matter at low temperature: then only they are kept. Else all, where that is allowed.
+  void choose_plan() {
+    constexpr double kSparse = 0.06;  // below it, products with the entries that matter are faster
+    const double density = sweep_.density(v_, kNegligible, pulse_);
+    if (density <= (options_.may_store ? kSparse : 0.25)) {
+      plan_ = std::make_unique<SparsePlan>(b_.size);
+    } else if (options_.may_store) {
+      plan_ = std::make_unique<DensePlan>(a_, b_.size);
+    } else {
+      plan_ = std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v_);
+    }
+  }
+
+  // --- What comes out.
+
+  Potentials potentials() {
+    Potentials found;
+    found.f.resize(u_.size());
+    for (std::size_t i = 0; i < u_.size(); ++i) found.f[i] = std::isfinite(u_[i]) ? u_[i] / scale_ : 0.0;
+    found.g.resize(v_.size());
+    std::vector<Node> weightless;
+    for (std::size_t j = 0; j < v_.size(); ++j) {
+      if (b_[static_cast<Index>(j)] > 0.0) {
+        found.g[j] = (v_[j] - log_b_[j]) / scale_;
+      } else {
+        weightless.push_back(static_cast<Node>(j));
+      }
+    }
+    if (!weightless.empty()) {
+      const std::vector<double> softmin = softmin_of(weightless);
+      for (std::size_t k = 0; k < weightless.size(); ++k) {
+        if (std::isfinite(softmin[k]))
+          found.g[static_cast<std::size_t>(weightless[k])] = damping_b_ * softmin[k] / scale_;
+      }
+    }
+    found.value = value();
+    return found;
+  }
+
+  /// Of the dual, at the present potentials.
+  double value() const {
+    double total = options_.epsilon * mass_ * sum(b_);
+    for (Index i = 0; i < a_.size; ++i) {
+      if (a_[i] > 0.0) total += a_[i] * worth(u_[static_cast<std::size_t>(i)] / scale_, options_.rho_a);
+    }
+    for (Index j = 0; j < b_.size; ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      if (b_[j] > 0.0) total += b_[j] * worth((v_[at] - log_b_[at]) / scale_, options_.rho_b);
+    }
+    return total - options_.epsilon * plan_mass_;
+  }
+
+  /// What the step of a potential, in base 2, adds to the dual for a unit of weight, in units of epsilon ln 2.
+  double worth_of_change(double before, double after, double rho) const {
+    if (rho == kInfinity) return after - before;
+    const double unit = scale_ * rho;
+    return -unit * std::exp(-before / unit) * std::expm1((before - after) / unit);
+  }
+
+  /// What a potential adds to the dual for a unit of weight.
+  static double worth(double potential, double rho) {
+    return rho == kInfinity ? potential : -rho * std::expm1(-potential / rho);
+  }
+
+  /// The L1 error below which a kernel in single precision tells nothing.
+  static constexpr double kRounding = 3e-7;
+
+  /// The largest exponent, in base 2, that single precision holds to four digits behind the point.
+  static constexpr double kRoughRange = 512.0;
+
+  const Cost<T>& cost_;
+  VectorView<const double> a_;
+  VectorView<const double> b_;
+  const Options& options_;
+  Monitor& monitor_;
+  Pulse pulse_;
+  double scale_;
+  double damping_a_;
+  double damping_b_;
+  Rows<Real> rows_;
+  Sweep<Real> sweep_;
+  std::optional<Sweep<float>> rough_;
+  double mass_;  ///< of a
+  std::vector<double> log_b_;
+  std::vector<double> u_;  ///< potentials of rows and columns, as `Sweep` has them
+  std::vector<double> v_;
+  std::vector<double> column_;  ///< sums of the columns of the plan at the last sweep
+  double plan_mass_ = 0.0;      ///< of the plan at the present potentials
+  std::unique_ptr<KeptPlan> plan_;
+  Status status_ = Status::optimal;
+  double error_ = kInfinity;
+  Index iterations_ = 0;
+};
+
+}  // namespace
+
+template <class Real, class T>
+Potentials solve(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options,
+                 Monitor& monitor) {
+  return Solver<Real, T>(cost, a, b, options, monitor).solve();
+}
+
+template Potentials solve<float>(const Cost<float>&, VectorView<const double>, VectorView<const double>, const Options&,
+                                 Monitor&);
+template Potentials solve<float>(const Cost<double>&, VectorView<const double>, VectorView<const double>,
+                                 const Options&, Monitor&);
+template Potentials solve<double>(const Cost<float>&, VectorView<const double>, VectorView<const double>,
+                                  const Options&, Monitor&);
+template Potentials solve<double>(const Cost<double>&, VectorView<const double>, VectorView<const double>,
+                                  const Options&, Monitor&);
+
+}  // namespace otfast::entropic

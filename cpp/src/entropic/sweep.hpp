@@ -1,0 +1,46 @@
+// One pass over all pairs: rows are scaled to their marginals, columns are summed.
+#pragma once
+
+#include <vector>
+
+#include "chunks.hpp"
+#include "kept_plan.hpp"
+#include "otfast/core/views.hpp"
+#include "rows.hpp"
+
+namespace otfast::entropic {
+
+/// Everything in base 2, and costs in units of epsilon ln 2: c = scale * C. The plan is
+///   P_ij = a_i 2^(u_i + v_j - c_ij),   u_i = f_i log2(e) / epsilon,   v_j = g_j log2(e) / epsilon + log2(b_j).
+template <class Real>
+class Sweep {
+ public:
+  /// `damping` = rho / (rho + epsilon) multiplies the potentials of rows; 1 where their marginals are exact.
+  Sweep(const Rows<Real>& rows, VectorView<const double> a, double scale, double damping);
+
+  /// Sets u_i = -damping log2 sum_j 2^(v_j - c_ij), +inf for a row without a way, and column_j = sum_i P_ij. Potentials
+  /// v are rounded to Real; what u holds before is a guess. Entries go to `keep` unless it is null.
+  void run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, KeptPlan* keep, Pulse& pulse);
+
+  /// The share of entries above `negligible` times the sum of their row, from a few rows.
+  double density(const std::vector<double>& v, double negligible, Pulse& pulse) const;
+
+ private:
+  /// Returns the column sums of these rows.
+  std::vector<double> run_rows(Index begin, Index end, std::vector<double>& u, KeptPlan* keep, Index chunk,
+                               Pulse& pulse) const;
+
+  Rows<Real> rows_;
+  VectorView<const double> a_;
+  Real scale_;
+  double damping_;
+  Chunks chunks_;
+  AlignedVector<Real> v_;
+  std::vector<std::vector<double>> partial_;  ///< column sums of each chunk
+};
+
+/// -log2 sum_i 2^(x_i - c_ij) for every column j, safe for any x: two passes. +inf for a column without a way.
+template <class Real>
+std::vector<double> column_softmin(const Rows<Real>& rows, const std::vector<double>& x, double scale, Pulse& pulse);
+
+}  // namespace otfast::entropic

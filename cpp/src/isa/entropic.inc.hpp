@@ -1,0 +1,222 @@
+// The kernels of entropic transport: part of kernels.inc.hpp, whose rules hold here, too.
+#pragma once
+
+namespace otfast::isa {
+namespace {
+
+/// What 2^x needs to know of a precision.
+template <class T>
+struct Power;
+
+template <>
+struct Power<float> {
+  using Bits = int;
+  static constexpr float kRound = 0x1.8p23F;  // adding it leaves the nearest integer in the low bits
+  static constexpr int kMantissa = 23;
+  static constexpr float kLowest = -125.0F;
+  static constexpr float kHighest = 126.0F;
+  /// Of degree 6, relative error 1.9e-9: the best for 2^r on [-1/2, 1/2] (Remez).
+  static constexpr float kPolynomial[] = {1.0000000005541648F,   0.69314720573719575F,   0.24022646890645521F,
+                                          0.055503287771053248F, 0.0096184889563311816F, 0.001339993117723974F,
+                                          0.0001534581216131163F};
+};
+
+template <>
+struct Power<double> {
+  using Bits = long long;
+  static constexpr double kRound = 0x1.8p52;
+  static constexpr int kMantissa = 52;
+  static constexpr double kLowest = -1021.0;
+  static constexpr double kHighest = 1022.0;
+  /// Of degree 11, relative error 3.1e-18.
+  static constexpr double kPolynomial[] = {1.0,
+                                           0.69314718055994533046,
+                                           0.24022650695910156204,
+                                           0.055504108664819921605,
+                                           0.0096181291075883352443,
+                                           0.0013333558146789921722,
+                                           0.00015403530462514432062,
+                                           0.000015252733489988525649,
+                                           1.321543308967639918e-6,
+                                           1.0178198021671930844e-7,
+                                           7.0741056135081427963e-9,
+                                           4.4352827069572771511e-10};
+};
+
+/// Horner's scheme, unrolled.
+template <class T, Index k, class V>
+inline V polynomial(V r) {
+  constexpr Index last = static_cast<Index>(sizeof(Power<T>::kPolynomial) / sizeof(T)) - 1;
+  if constexpr (k == last) {
+    return Power<T>::kPolynomial[k] - V{};
+  } else {
+    return Power<T>::kPolynomial[k] + r * polynomial<T, k + 1>(r);
+  }
+}
+
+/// 2^x, 0 below `kLowest`; x is not NaN. Above `kHighest` what comes out is that power.
+template <class T>
+inline Vector<T> power_of_two(Vector<T> x) {
+  using P = Power<T>;
+  using Bits = Vector<typename P::Bits>;
+  const Vector<T> zero{};
+  const Vector<T> capped = lower(x, zero + P::kHighest);
+  const Vector<T> kept = capped < P::kLowest ? zero + P::kLowest : capped;
+  const Vector<T> shifted = kept + P::kRound;
+  const Vector<T> power = polynomial<T, 0>(kept - (shifted - P::kRound));
+  const Vector<T> scaled =
+      reinterpret_cast<Vector<T>>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << P::kMantissa));
+  return x < P::kLowest ? zero : scaled;
+}
+
+/// The sum (or the largest) of the lanes of a vector.
+template <class T>
+inline T add_lanes(Vector<T> v) {
+  T sum{};
+  for (Index lane = 0; lane < kLanes<T>; ++lane) sum += v[lane];
+  return sum;
+}
+
+template <class V>
+inline V higher(V a, V b) {
+  return a < b ? b : a;
+}
+
+/// The first `count` lanes from memory, the others filled.
+template <class T>
+inline Vector<T> load_partial(const T* from, Index count, T fill) {
+  Vector<T> v = fill - Vector<T>{};
+  for (Index lane = 0; lane < count; ++lane) v[lane] = from[lane];
+  return v;
+}
+
+template <class T>
+T exponentials(const T* c, T scale, const T* v, T shift, Index n, T* e) {
+  constexpr Index kChains = 2;
+  Vector<T> sum[kChains] = {};
+  Index j = 0;
+  for (; j + kChains * kLanes<T> <= n; j += kChains * kLanes<T>) {
+    for (Index u = 0; u < kChains; ++u) {
+      const Index at = j + u * kLanes<T>;
+      const Vector<T> power = power_of_two<T>((load(v + at) + shift) - scale * load(c + at));
+      store(e + at, power);
+      sum[u] += power;
+    }
+  }
+  for (; j < n; j += kLanes<T>) {
+    const Index count = n - j < kLanes<T> ? n - j : kLanes<T>;
+    const Vector<T> v_part = load_partial(v + j, count, static_cast<T>(-kInfinity));
+    const Vector<T> power = power_of_two<T>((v_part + shift) - scale * load_partial(c + j, count, T{0}));
+    for (Index lane = 0; lane < count; ++lane) e[j + lane] = power[lane];
+    sum[0] += power;
+  }
+  return add_lanes<T>(sum[0] + sum[1]);
+}
+
+template <class T>
+T max_exponent(const T* c, T scale, const T* v, Index n) {
+  constexpr Index kChains = 2;
+  Vector<T> top[kChains];
+  for (Index u = 0; u < kChains; ++u) top[u] = static_cast<T>(-kInfinity) - Vector<T>{};
+  Index j = 0;
+  for (; j + kChains * kLanes<T> <= n; j += kChains * kLanes<T>) {
+    for (Index u = 0; u < kChains; ++u) {
+      const Index at = j + u * kLanes<T>;
+      top[u] = higher(load(v + at) - scale * load(c + at), top[u]);
+    }
+  }
+  T highest = static_cast<T>(-kInfinity);
+  for (; j < n; ++j) highest = higher(v[j] - scale * c[j], highest);
+  const Vector<T> both = higher(top[0], top[1]);
+  for (Index lane = 0; lane < kLanes<T>; ++lane) highest = higher(static_cast<T>(both[lane]), highest);
+  return highest;
+}
+
+template <class T>
+void raise_columns(const T* __restrict c, T scale, T x, Index n, T* __restrict top) {
+#pragma omp simd
+  for (Index j = 0; j < n; ++j) top[j] = higher(x - scale * c[j], top[j]);
+}
+
+/// add_rows for `R` rows.
+template <Index R, class T>
+inline void add_some_rows(const T* rows, Index stride, const T* weights, Index n, T* sums) {
+  Index j = 0;
+  for (; j + kLanes<T> <= n; j += kLanes<T>) {
+    Vector<T> sum = load(sums + j);
+    for (Index r = 0; r < R; ++r) sum += weights[r] * load(rows + r * stride + j);
+    store(sums + j, sum);
+  }
+  for (; j < n; ++j) {
+    for (Index r = 0; r < R; ++r) sums[j] += weights[r] * rows[r * stride + j];
+  }
+}
+
+template <class T>
+void add_rows(const T* rows, Index stride, const T* weights, Index count, Index n, T* sums) {
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) add_some_rows<4>(rows + i * stride, stride, weights + i, n, sums);
+  for (; i < count; ++i) add_some_rows<1>(rows + i * stride, stride, weights + i, n, sums);
+}
+
+/// dot_rows for `R` rows.
+template <Index R, class T>
+inline void dot_some_rows(const T* rows, Index stride, const T* v, Index n, T* dots) {
+  Vector<T> sum[R] = {};
+  Index j = 0;
+  for (; j + kLanes<T> <= n; j += kLanes<T>) {
+    const Vector<T> factor = load(v + j);
+    for (Index r = 0; r < R; ++r) sum[r] += load(rows + r * stride + j) * factor;
+  }
+  for (Index r = 0; r < R; ++r) {
+    T rest{};
+    for (Index k = j; k < n; ++k) rest += rows[r * stride + k] * v[k];
+    dots[r] = rest + add_lanes<T>(sum[r]);
+  }
+}
+
+template <class T>
+void dot_rows(const T* rows, Index stride, const T* v, Index count, Index n, T* dots) {
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) dot_some_rows<4>(rows + i * stride, stride, v, n, dots + i);
+  for (; i < count; ++i) dot_some_rows<1>(rows + i * stride, stride, v, n, dots + i);
+}
+
+/// True if any of the lanes, all of which are 0 or -1, is not 0.
+template <class Mask>
+inline bool any_lane(Mask mask) {
+  using Words = typename VectorType<long long, OTFAST_VECTOR_BYTES>::type;
+  const Words words = reinterpret_cast<Words>(mask);
+  long long any = 0;
+  for (Index lane = 0; lane < kLanes<long long>; ++lane) any |= words[lane];
+  return any != 0;
+}
+
+template <class T>
+Index find_above(const T* e, T threshold, Index n, Node* out) {
+  constexpr Index kVectors = 4;  // to a test: most have nothing above
+  Index found = 0;
+  Index j = 0;
+  for (; j + kVectors * kLanes<T> <= n; j += kVectors * kLanes<T>) {
+    Vector<T> top = load(e + j);
+    for (Index u = 1; u < kVectors; ++u) top = higher(load(e + j + u * kLanes<T>), top);
+    if (!any_lane(top > threshold)) continue;
+    for (Index k = j; k < j + kVectors * kLanes<T>; ++k) {
+      out[found] = static_cast<Node>(k);
+      found += static_cast<Index>(e[k] > threshold);
+    }
+  }
+  for (; j < n; ++j) {
+    if (e[j] > threshold) out[found++] = static_cast<Node>(j);
+  }
+  return found;
+}
+
+template <class T>
+void convert(const typename OtherPrecision<T>::type* __restrict from, Index n, T* __restrict to) {
+#pragma omp simd
+  for (Index j = 0; j < n; ++j) to[j] = static_cast<T>(from[j]);
+}
+
+}  // namespace
+}  // namespace otfast::isa

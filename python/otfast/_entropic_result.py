@@ -1,0 +1,121 @@
+"""From the potentials that the entropic core returns to plans, results, errors and warnings."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from otfast import _core
+from otfast._validation import FloatArray
+from otfast.cost import Cost
+from otfast.errors import ConvergenceWarning, InfeasibleError
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
+
+_FLOAT32 = np.dtype(np.float32)
+
+#: Exponents, in base 2, up to which single precision keeps enough digits behind the point.
+_SINGLE_RANGE = 512.0
+
+#: log2(e): from natural exponents to those of base 2.
+_LOG2E = 1.4426950408889634
+
+
+_Array = NDArray[np.float64]
+_Factors = tuple[_core.Cost32 | _core.Cost64, _Array, _Array, _Array, _Array, float, bool]
+
+
+@dataclass(frozen=True, eq=False)
+class EntropicCoupling:
+    """The plan P_ij = a_i b_j exp((f_i + g_j − C_ij)/ε): potentials and a cost, O(n + m) memory."""
+
+    cost: Cost
+    a: _Array
+    b: _Array
+    potential_a: _Array
+    potential_b: _Array
+    epsilon: float
+    wide: bool
+    """Whether single precision is too narrow for the exponents of a `float32` cost."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of P, `(n, m)`."""
+        return self.cost.shape
+
+    @property
+    def n_atoms(self) -> None:
+        """Not counted: every pair that is not forbidden has some mass."""
+        return None
+
+    def rows(self, i0: int, i1: int) -> FloatArray:
+        """Return the rows ``P[i0:i1]``."""
+        return _core.plan_rows(*self._factors, i0, i1)
+
+    def dense(self) -> FloatArray:
+        """Return P as an array."""
+        return self.rows(0, self.shape[0])
+
+    def sparse(self) -> coo_array:
+        """Return P as a sparse array of the entries that are not zero in floating point."""
+        return sparse.coo_array(self.dense())
+
+    def apply(self, v: FloatArray) -> FloatArray:
+        """Return P v for `v` `(m,)` or `(m, k)`."""
+        return self._multiply(v, transpose=False)
+
+    def apply_transpose(self, u: FloatArray) -> FloatArray:
+        """Return Pᵀ u for `u` `(n,)` or `(n, k)`."""
+        return self._multiply(u, transpose=True)
+
+    @cached_property
+    def linear_value(self) -> float:
+        """⟨P, C⟩; the first access passes over all pairs."""
+        return _core.plan_value(*self._factors)
+
+    def _multiply(self, x: FloatArray, *, transpose: bool) -> FloatArray:
+        columns = np.ascontiguousarray(x.reshape(len(x), -1), np.float64)
+        product = _core.plan_apply(*self._factors, columns, transpose)
+        return product if x.ndim == 2 else product[:, 0]
+
+    @property
+    def _factors(self) -> _Factors:
+        return (
+            self.cost.core,
+            self.a,
+            self.b,
+            self.potential_a,
+            self.potential_b,
+            self.epsilon,
+            self.wide,
+        )
+
+
+def needs_double(dtype: np.dtype[np.floating[Any]], spread: float, epsilon: float) -> bool:
+    """Whether exponents C/ε of a `float32` cost range too widely for single precision."""
+    return dtype == _FLOAT32 and spread * _LOG2E > _SINGLE_RANGE * epsilon
+
+
+def check_status(status: str, tol: float, error: float) -> None:
+    """Raise where there is no plan, and warn where the work ended early, unless `tol` = 0 asked for that."""
+    if status == "infeasible":
+        raise InfeasibleError(
+            "a row or column of positive mass has only forbidden pairs, those of cost +inf in C, or pairs "
+            "with points of no mass"
+        )
+    if status == "optimal" or (tol == 0.0 and status == "iteration_limit"):
+        return
+    cause = "at max_iter" if status == "iteration_limit" else "by the callback"
+    warnings.warn(
+        f"the solver stopped {cause} with an error of {error:.1e}, above tol = {tol:.1e}; "
+        "allow more iterations, a larger tol or a larger epsilon",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
