@@ -2,7 +2,9 @@
 #include <optional>
 #include <string>
 
+#include "batch.hpp"
 #include "common.hpp"
+#include "otfast/cost/summary.hpp"
 #include "otfast/entropic/plan.hpp"
 #include "otfast/entropic/sinkhorn.hpp"
 
@@ -15,6 +17,7 @@ using entropic::PlanFactors;
 using entropic::Potentials;
 
 Method method_of(const std::string& name) {
+  if (name == "auto") return Method::automatic;
   if (name == "log") return Method::log;
   if (name == "stabilized") return Method::stabilized;
   if (name == "newton") return Method::newton;
@@ -66,6 +69,69 @@ py::dict sinkhorn(const Cost<T>& cost, const Array<double>& a, const Array<doubl
     return in_precision<T>(
         wide, [&](auto real) { return entropic::solve<decltype(real)>(cost, a_view, b_view, options, watched); });
   }));
+}
+
+/// Results of many problems, one after another in flat arrays.
+struct Batch {
+  Batch(Index count, Index n, Index m)
+      : f(count * n), g(count * m), value(count), error(count), status(count), iterations(count) {}
+
+  std::vector<double> f, g, value, error;
+  std::vector<std::uint8_t> status;
+  std::vector<Index> iterations;
+
+  void put(Index k, const Potentials& found) {
+    std::copy(found.f.begin(), found.f.end(), f.begin() + k * static_cast<Index>(found.f.size()));
+    std::copy(found.g.begin(), found.g.end(), g.begin() + k * static_cast<Index>(found.g.size()));
+    value[k] = found.value;
+    error[k] = found.error;
+    status[k] = static_cast<std::uint8_t>(found.status);
+    iterations[k] = found.iterations;
+  }
+};
+
+py::dict to_dict(Batch batch) {
+  const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(batch.value.size()), -1};
+  py::dict out;
+  out["potential_a"] = to_array(std::move(batch.f)).reshape(shape);
+  out["potential_b"] = to_array(std::move(batch.g)).reshape(shape);
+  out["value"] = to_array(std::move(batch.value));
+  out["error"] = to_array(std::move(batch.error));
+  out["status"] = to_array(std::move(batch.status));
+  out["n_iter"] = to_array(std::move(batch.iterations));
+  return out;
+}
+
+template <class T>
+py::dict sinkhorn_batch(const py::array_t<T, py::array::c_style>& C, const Array<double>& A, const Array<double>& B,
+                        double epsilon, const std::string& method, double tolerance, Index max_iterations, double rho_a,
+                        double rho_b, const std::optional<Array<double>>& G, bool wide, py::object monitor) {
+  const ProblemStack<T> problems(C, A, B);
+  std::optional<MatrixView<const double>> g;
+  if (G) {
+    g = matrix_view(*G, "G");
+    if (g->rows != problems.count || g->cols != problems.m) throw py::value_error("potentials do not fit the costs");
+  }
+  const Options common{.epsilon = epsilon,
+                       .method = method_of(method),
+                       .tolerance = tolerance,
+                       .max_iterations = max_iterations,
+                       .rho_a = rho_a,
+                       .rho_b = rho_b,
+                       .may_store = true};
+  PythonMonitor watched(std::move(monitor));
+  Batch batch(problems.count, problems.n, problems.m);
+  run_batch(problems.count, watched, [&](Index k, Monitor& inner) {
+    const DenseCost<T> cost = problems.cost(k);
+    const CostSummary range = summarize(cost);
+    Options options = common;
+    options.range = std::max(0.0, range.max - range.min);
+    if (g) options.g = {g->row(k), problems.m};
+    batch.put(k, in_precision<T>(wide, [&](auto real) {
+                return entropic::solve<decltype(real)>(cost, problems.a(k), problems.b(k), options, inner);
+              }));
+  });
+  return to_dict(std::move(batch));
 }
 
 /// What the functions of a plan have in common: checked views, and arithmetic in the right precision.
@@ -131,6 +197,10 @@ void bind_precision(py::module_& module) {
   module.def("sinkhorn", &sinkhorn<T>, py::arg("cost"), a, b, py::arg("epsilon"), py::arg("method"),
              py::arg("tolerance"), py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), g,
              py::arg("may_store"), py::arg("range"), py::arg("wide"), py::arg("monitor"));
+  module.def("sinkhorn_batch", &sinkhorn_batch<T>, py::arg("C").noconvert(), py::arg("A").noconvert(),
+             py::arg("B").noconvert(), py::arg("epsilon"), py::arg("method"), py::arg("tolerance"),
+             py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), py::arg("G").noconvert(), py::arg("wide"),
+             py::arg("monitor"));
   module.def("plan_rows", &plan_rows<T>, py::arg("cost"), a, b, f, g, py::arg("epsilon"), py::arg("wide"),
              py::arg("begin"), py::arg("end"));
   module.def("plan_apply", &plan_apply<T>, py::arg("cost"), a, b, f, g, py::arg("epsilon"), py::arg("wide"),

@@ -1,13 +1,10 @@
 // Exact transport.
 #include <algorithm>
-#include <atomic>
 #include <optional>
 #include <string>
-#include <thread>
 
+#include "batch.hpp"
 #include "common.hpp"
-#include "otfast/core/threads.hpp"
-#include "otfast/cost/dense.hpp"
 #include "otfast/exact/transport.hpp"
 
 namespace otfast::bindings {
@@ -102,58 +99,15 @@ py::dict to_dict(Batch batch) {
   return out;
 }
 
-/// What a problem of a batch reports to. The caller hears how many are solved, not how one of them stands; and as only
-/// the calling thread may ask Python whether to go on, the others learn of it through `stop`.
-class ProblemMonitor final : public Monitor {
- public:
-  ProblemMonitor(Monitor* asked, const std::atomic<Index>& done, std::atomic<bool>& stop)
-      : Monitor(std::chrono::milliseconds(20)), asked_(asked), done_(done), stop_(stop) {}
-
- protected:
-  bool on_report(const Progress&) override {
-    if (asked_ != nullptr && asked_->due() && asked_->report({done_, 0.0, 0.0})) stop_ = true;
-    return stop_;
-  }
-
- private:
-  Monitor* asked_;  ///< null on all threads but the calling one
-  const std::atomic<Index>& done_;
-  std::atomic<bool>& stop_;
-};
-
 template <class T>
 py::dict emd_batch(const py::array_t<T, py::array::c_style>& C, const Array<double>& A, const Array<double>& B,
                    const std::string& start, double tolerance, Index max_pivots, py::object monitor) {
-  if (C.ndim() != 3) throw py::value_error("C must have three dimensions");
-  check_aligned(C, "C");
-  const MatrixView<const double> a = matrix_view(A, "A");
-  const MatrixView<const double> b = matrix_view(B, "B");
-  const Index count = a.rows, n = a.cols, m = b.cols;
-  if (b.rows != count || C.shape(1) != n || C.shape(2) != m || (C.shape(0) != 1 && C.shape(0) != count)) {
-    throw py::value_error("weights do not fit the costs");
-  }
-  const T* costs = C.data();
-  const Index stride = C.shape(0) == 1 ? 0 : n * m;
+  const ProblemStack<T> problems(C, A, B);
   const Options options{.start = start_of(start), .tolerance = tolerance, .max_pivots = max_pivots};
   PythonMonitor watched(std::move(monitor));
-  Batch batch(count, n, m);
-  watched.run([&] {
-    std::atomic<bool> stop = false;
-    std::atomic<Index> done = 0;
-    const auto caller = std::this_thread::get_id();
-    ProblemMonitor of_caller(&watched, done, stop);
-    const Index grain = std::clamp<Index>(count / (8 * num_threads()), 1, 64);
-    parallel_for(count, grain, [&](Index begin, Index end) {
-      ProblemMonitor of_others(nullptr, done, stop);
-      Monitor& inner = std::this_thread::get_id() == caller ? of_caller : of_others;
-      for (Index k = begin; k < end; ++k) {
-        const DenseCost<T> cost(MatrixView<const T>{costs + k * stride, n, m, m});
-        batch.put(k, exact::solve(cost, {a.row(k), n}, {b.row(k), m}, options, inner));
-        ++done;
-        inner.poll();
-      }
-    });
-    return 0;
+  Batch batch(problems.count, problems.n, problems.m);
+  run_batch(problems.count, watched, [&](Index k, Monitor& inner) {
+    batch.put(k, exact::solve(problems.cost(k), problems.a(k), problems.b(k), options, inner));
   });
   return to_dict(std::move(batch));
 }

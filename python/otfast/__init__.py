@@ -5,7 +5,7 @@ from importlib.metadata import version as _version
 from otfast import cost, entropic, exact
 from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
-from otfast.entropic import sinkhorn
+from otfast.entropic import sinkhorn, sinkhorn_batch
 from otfast.errors import ConvergenceWarning, InfeasibleError
 from otfast.exact import assignment, emd, emd_1d, emd_batch, wasserstein, wasserstein_1d
 from otfast.progress import Progress
@@ -33,6 +33,7 @@ __all__ = [
     "get_num_threads",
     "set_num_threads",
     "sinkhorn",
+    "sinkhorn_batch",
     "wasserstein",
     "wasserstein_1d",
 ]

@@ -43,6 +43,16 @@ class _SinkhornResult(TypedDict):
     error: float
     n_iter: int
 
+# Row k belongs to problem k; `status` numbers C++'s `Status`.
+@type_check_only
+class _SinkhornBatchResult(TypedDict):
+    status: NDArray[np.uint8]
+    potential_a: NDArray[np.float64]
+    potential_b: NDArray[np.float64]
+    value: NDArray[np.float64]
+    error: NDArray[np.float64]
+    n_iter: NDArray[np.int64]
+
 @type_check_only
 class _pybind11_type(type): ...
 
@@ -116,6 +126,20 @@ def sinkhorn(
     wide: bool,
     monitor: _Monitor,
 ) -> _SinkhornResult: ...
+def sinkhorn_batch(
+    C: _RealArray,
+    A: NDArray[np.float64],
+    B: NDArray[np.float64],
+    epsilon: float,
+    method: str,
+    tolerance: float,
+    max_iterations: int,
+    rho_a: float,
+    rho_b: float,
+    G: NDArray[np.float64] | None,
+    wide: bool,
+    monitor: _Monitor,
+) -> _SinkhornBatchResult: ...
 def plan_rows(
     cost: Cost32 | Cost64,
     a: NDArray[np.float64],

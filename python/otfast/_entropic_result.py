@@ -15,9 +15,12 @@ from otfast import _core
 from otfast._validation import FloatArray
 from otfast.cost import Cost
 from otfast.errors import ConvergenceWarning, InfeasibleError
+from otfast.result import Transport, to_scalar
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
+
+    from otfast._core import _SinkhornResult
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -103,19 +106,61 @@ def needs_double(dtype: np.dtype[np.floating[Any]], spread: float, epsilon: floa
     return dtype == _FLOAT32 and spread * _LOG2E > _SINGLE_RANGE * epsilon
 
 
+#: As the core numbers them.
+STATUSES = ("optimal", "iteration_limit", "stopped", "infeasible")
+
+_INFEASIBLE = (
+    "a row or column of positive mass has only forbidden pairs, those of cost +inf in C, or pairs with "
+    "points of no mass"
+)
+
+
+def make_transport(
+    raw: _SinkhornResult, cost: Cost, a: _Array, b: _Array, epsilon: float, wide: bool
+) -> Transport:
+    """Make a result from what the core returned, in the precision of the cost."""
+    dtype = cost.dtype
+    f, g = raw["potential_a"], raw["potential_b"]
+    return Transport(
+        value=to_scalar(raw["value"], dtype),
+        potential_a=f.astype(dtype),
+        potential_b=g.astype(dtype),
+        converged=raw["status"] == "optimal",
+        n_iter=raw["n_iter"],
+        error=raw["error"],
+        a=a,
+        b=b,
+        coupling=EntropicCoupling(cost, a, b, f, g, epsilon, wide),
+    )
+
+
 def check_status(status: str, tol: float, error: float) -> None:
     """Raise where there is no plan, and warn where the work ended early, unless `tol` = 0 asked for that."""
     if status == "infeasible":
-        raise InfeasibleError(
-            "a row or column of positive mass has only forbidden pairs, those of cost +inf in C, or pairs "
-            "with points of no mass"
-        )
-    if status == "optimal" or (tol == 0.0 and status == "iteration_limit"):
-        return
+        raise InfeasibleError(_INFEASIBLE)
+    if status != "optimal" and not _as_asked(status, tol):
+        _warn_unconverged("the solver", status, tol, error)
+
+
+def check_batch_status(statuses: NDArray[np.uint8], tol: float, errors: _Array) -> None:
+    """Do the same for many problems, with one warning."""
+    names = [STATUSES[status] for status in statuses]
+    if "infeasible" in names:
+        raise InfeasibleError(f"problem {names.index('infeasible')} has no plan: {_INFEASIBLE}")
+    early = [k for k, name in enumerate(names) if name != "optimal" and not _as_asked(name, tol)]
+    if early:
+        subject = f"{len(early)} of {len(names)} problems"
+        _warn_unconverged(subject, names[early[0]], tol, float(errors[early].max()))
+
+
+def _as_asked(status: str, tol: float) -> bool:
+    return tol == 0.0 and status == "iteration_limit"
+
+
+def _warn_unconverged(subject: str, status: str, tol: float, error: float) -> None:
     cause = "at max_iter" if status == "iteration_limit" else "by the callback"
-    warnings.warn(
-        f"the solver stopped {cause} with an error of {error:.1e}, above tol = {tol:.1e}; "
-        "allow more iterations, a larger tol or a larger epsilon",
-        ConvergenceWarning,
-        stacklevel=3,
+    message = (
+        f"{subject} stopped {cause} with an error of {error:.1e}, above tol = {tol:.1e}; allow more "
+        "iterations, a larger tol or a larger epsilon"
     )
+    warnings.warn(message, ConvergenceWarning, stacklevel=4)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otfast import _core
-from otfast._entropic_result import EntropicCoupling, check_status, needs_double
+from otfast._batch import Problems, TransportBatch, check_problems
+from otfast._entropic_result import (
+    STATUSES,
+    check_batch_status,
+    check_status,
+    make_transport,
+    needs_double,
+)
 from otfast._validation import (
+    FloatArray,
     as_array,
     balance_weights,
     check_choice,
@@ -22,16 +30,18 @@ from otfast._validation import (
 )
 from otfast.cost import Cost, DenseCost, as_cost
 from otfast.progress import Progress, Reporter
-from otfast.result import Transport, to_scalar
+from otfast.result import Transport
 
-__all__ = ["sinkhorn"]
+if TYPE_CHECKING:
+    from otfast._core import _SinkhornBatchResult, _SinkhornResult
+
+__all__ = ["sinkhorn", "sinkhorn_batch"]
 
 _FLOAT32 = np.dtype(np.float32)
 _METHODS = ("auto", "log", "stabilized", "newton")
 
-#: Temperatures, as shares of the spread of the costs. Above the first, plain iterations converge fast;
-#: below the second, potentials of the exact problem are the better start of Newton's method.
-_HOT = 1.0 / 20.0
+#: The temperature, as a share of the spread of the costs, below which potentials of the exact problem are
+#: the better start of Newton's method.
 _COLD = 1.0 / 300.0
 
 _Callback = Callable[[Progress], Any]
@@ -145,7 +155,7 @@ def sinkhorn(
     if math.isinf(rho_a) and math.isinf(rho_b):
         is_single = single_a or single_b or cost.dtype == _FLOAT32
         weights_b = balance_weights(weights_b, total_a, total_b, is_single)
-    epsilon = _check_epsilon(epsilon, cost)
+    epsilon = _check_epsilon(epsilon, cost.spread(), cost.dtype)
     check_choice("method", method, _METHODS)
     tol = _check_tol(tol, cost.dtype)
     max_iter = check_count("max_iter", max_iter)
@@ -155,11 +165,11 @@ def sinkhorn(
     wide = needs_double(cost.dtype, spread, epsilon)
     in_memory = isinstance(cost, DenseCost)
     with Reporter(callback, progress, "sinkhorn") as reporter:
-        if method == "auto":
-            is_hot = epsilon >= _HOT * spread
-            method = ("stabilized" if in_memory else "log") if is_hot else "newton"
-            if method == "newton" and start is None and epsilon < _COLD * spread and unbalanced is None:
-                start = _exact_potentials(cost, weights_a, weights_b, reporter)
+        if _starts_exact(method, init, unbalanced, epsilon, spread):
+            exact = _core.emd(
+                cost.core, weights_a, weights_b, "automatic", None, 1e-12, -1, reporter.listener
+            )
+            start = exact["potential_b"] if exact["status"] != "infeasible" else None
         raw = _core.sinkhorn(
             cost.core,
             weights_a,
@@ -179,37 +189,167 @@ def sinkhorn(
         if reporter.monitor is not None and raw["status"] != "infeasible":
             reporter.finish(raw["n_iter"], raw["error"], raw["value"])
     check_status(raw["status"], tol, raw["error"])
-    dtype = cost.dtype
-    return Transport(
-        value=to_scalar(raw["value"], dtype),
-        potential_a=raw["potential_a"].astype(dtype),
-        potential_b=raw["potential_b"].astype(dtype),
-        converged=raw["status"] == "optimal",
-        n_iter=raw["n_iter"],
-        error=raw["error"],
-        a=weights_a,
-        b=weights_b,
-        coupling=EntropicCoupling(
-            cost, weights_a, weights_b, raw["potential_a"], raw["potential_b"], epsilon, wide
-        ),
-    )
+    return make_transport(raw, cost, weights_a, weights_b, epsilon, wide)
 
 
-def _exact_potentials(
-    cost: Cost, a: NDArray[np.float64], b: NDArray[np.float64], reporter: Reporter
-) -> NDArray[np.float64] | None:
-    """Return potentials of the columns that solve the exact problem, or None where it has no solution."""
-    raw = _core.emd(cost.core, a, b, "automatic", None, 1e-12, -1, reporter.listener)
-    return None if raw["status"] == "infeasible" else raw["potential_b"]
+def sinkhorn_batch(
+    A: ArrayLike | None,
+    B: ArrayLike | None,
+    C: ArrayLike | Cost,
+    epsilon: float,
+    *,
+    tol: float | None = None,
+    max_iter: int = 10_000,
+    method: str = "auto",
+    unbalanced: float | tuple[float, float] | None = None,
+    callback: _Callback | None = None,
+    progress: bool = False,
+) -> TransportBatch:
+    """Solve many entropic transport problems of one size, in parallel.
+
+    Problem k is ``sinkhorn(A[k], B[k], C[k], epsilon)``, or ``sinkhorn(A[k], B[k], C, epsilon)`` where the
+    cost is common to all.
+
+    Parameters
+    ----------
+    A : array_like, shape (k, n), or None
+        Weights of the rows; None means 1/n each.
+    B : array_like, shape (k, m), or None
+        Weights of the columns; None means 1/m each. Totals must agree as in `sinkhorn`.
+    C : array_like, shape (n, m) or (k, n, m), or Cost
+        Costs, one for all problems or one for each. A cost object is one for all, and is made dense.
+    epsilon, tol, max_iter, method, unbalanced
+        As in `sinkhorn`, for each problem.
+    callback : callable, optional
+        Called with a `Progress` that counts solved problems, as in `sinkhorn`.
+    progress : bool, default False
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    TransportBatch
+        A sequence of `Transport`, with the attributes `value`, `converged`, `n_iter` and `error` as arrays.
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed; the message names it.
+    InfeasibleError
+        If a row or a column of positive mass of some problem has only forbidden pairs.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, if `max_iter` or the callback ends some of the work early.
+
+    Notes
+    -----
+    Each problem runs on one thread. Costs and weights are not copied.
+
+    Examples
+    --------
+    >>> import otfast as otf
+    >>> batch = otf.sinkhorn_batch([[1.0, 0.0], [0.5, 0.5]], None, [[0.0, 1.0], [2.0, 0.0]], epsilon=0.1)
+    >>> batch.value.round(4)
+    array([0.5   , 0.0693])
+    >>> batch[0].plan.round(4)
+    array([[0.5, 0.5],
+           [0. , 0. ]])
+    """
+    rho_a, rho_b = _check_unbalanced(unbalanced)
+    problems = check_problems(A, B, C, balanced=math.isinf(rho_a) and math.isinf(rho_b))
+    epsilon = _check_epsilon(epsilon, problems.spread, problems.dtype)
+    check_choice("method", method, _METHODS)
+    tol = _check_tol(tol, problems.dtype)
+    max_iter = check_count("max_iter", max_iter)
+    wide = needs_double(problems.dtype, problems.spread, epsilon)
+    with Reporter(callback, progress, "sinkhorn_batch") as reporter:
+        start = None
+        if _starts_exact(method, None, unbalanced, epsilon, problems.spread):
+            exact = _core.emd_batch(
+                problems.costs, problems.a, problems.b, "automatic", 1e-12, -1, reporter.listener
+            )
+            start = exact["potential_b"]
+            start[~np.isfinite(start).all(axis=1)] = 0.0
+        raw = _core.sinkhorn_batch(
+            problems.costs,
+            problems.a,
+            problems.b,
+            epsilon,
+            method,
+            tol,
+            max_iter,
+            rho_a,
+            rho_b,
+            start,
+            wide,
+            reporter.monitor,
+        )
+        batch = EntropicBatch(raw, problems, epsilon, wide)
+        infeasible = raw["status"] == STATUSES.index("infeasible")
+        if reporter.monitor is not None and not infeasible.any():
+            reporter.finish(len(batch), float(batch.error.max()), float(batch.value.sum()))
+    check_batch_status(raw["status"], tol, raw["error"])
+    return batch
 
 
-def _check_epsilon(epsilon: Any, cost: Cost) -> float:
+class EntropicBatch(TransportBatch):
+    """What `sinkhorn_batch` returns."""
+
+    def __init__(self, raw: _SinkhornBatchResult, problems: Problems, epsilon: float, wide: bool) -> None:
+        super().__init__(problems)
+        self._raw = raw
+        self._epsilon = epsilon
+        self._wide = wide
+
+    def _make(self, k: int) -> Transport:
+        raw = self._raw
+        problem: _SinkhornResult = {
+            "status": STATUSES[raw["status"][k]],
+            "potential_a": raw["potential_a"][k],
+            "potential_b": raw["potential_b"][k],
+            "value": float(raw["value"][k]),
+            "error": float(raw["error"][k]),
+            "n_iter": int(raw["n_iter"][k]),
+        }
+        cost = DenseCost(self._problems.cost(k))
+        a, b = self._problems.a[k], self._problems.b[k]
+        return make_transport(problem, cost, a, b, self._epsilon, self._wide)
+
+    @property
+    def value(self) -> FloatArray:
+        """The optimal values, `(k,)`."""
+        return self._raw["value"].astype(self._problems.dtype)
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Which problems reached their tolerance, `(k,)`."""
+        converged: NDArray[np.bool_] = self._raw["status"] == STATUSES.index("optimal")
+        return converged
+
+    @property
+    def n_iter(self) -> NDArray[np.int64]:
+        """The numbers of iterations, `(k,)`."""
+        return self._raw["n_iter"].copy()
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """The larger of the L1 violations of the marginals, relative to the mass, `(k,)`."""
+        return self._raw["error"].copy()
+
+
+def _starts_exact(method: str, init: object, unbalanced: object, epsilon: float, spread: float) -> bool:
+    """Whether potentials of the exact problem are the best start that is to be had."""
+    newton = method in ("auto", "newton")
+    return newton and init is None and unbalanced is None and epsilon < _COLD * spread
+
+
+def _check_epsilon(epsilon: Any, spread: float, dtype: np.dtype[np.floating[Any]]) -> float:
     number = check_real("epsilon", epsilon, 0.0, strictly=True)
-    largest = float(np.finfo(cost.dtype).max)
-    if not cost.spread() < 1e-3 * largest * number:
+    if not spread < 1e-3 * float(np.finfo(dtype).max) * number:
         raise ValueError(
-            f"epsilon = {number:g} is too small for costs that range over {cost.spread():g}: their ratio "
-            f"exceeds the range of {cost.dtype}"
+            f"epsilon = {number:g} is too small for costs that range over {spread:g}: their ratio exceeds "
+            f"the range of {dtype}"
         )
     return number
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otfast import _core
+from otfast._batch import Problems, TransportBatch, check_problems
 from otfast._exact_result import (
     DEFAULT_TOL,
     check_batch_status,
@@ -24,17 +25,14 @@ from otfast._metric import extents
 from otfast._validation import (
     FloatArray,
     as_array,
-    as_matrix,
-    balance_weight_rows,
     balance_weights,
     check_choice,
     check_count,
     check_finite,
     check_real,
-    check_weight_rows,
     check_weights,
 )
-from otfast.cost import Cost, PointCloud, as_cost, check_entries
+from otfast.cost import Cost, PointCloud, as_cost
 from otfast.progress import Progress, Reporter
 from otfast.result import Transport, to_scalar
 
@@ -240,24 +238,18 @@ def emd_batch(
     array([[0.5, 0.5],
            [0. , 0. ]])
     """
-    costs = _check_cost_stack(C)
-    _, n, m = costs.shape
-    given_a = None if A is None else as_matrix("A", A)
-    given_b = None if B is None else as_matrix("B", B)
-    k = _batch_size(given_a, given_b, costs)
-    weights_a, totals_a, single_a = _check_batch_weights("A", given_a, k, n)
-    weights_b, totals_b, single_b = _check_batch_weights("B", given_b, k, m)
-    is_single = single_a or single_b or costs.dtype == _FLOAT32
-    weights_b = balance_weight_rows(weights_b, totals_a, totals_b, is_single, ("A[{}]", "B[{}]"))
+    problems = check_problems(A, B, C)
     check_choice("method", method, _METHODS)
     if method == "assignment":
-        for row_a, row_b in zip(weights_a, weights_b, strict=True):
+        for row_a, row_b in zip(problems.a, problems.b, strict=True):
             _check_method(method, row_a, row_b)
     tol, max_iter = _check_stopping(tol, max_iter)
     with Reporter(callback, progress, "emd_batch") as reporter:
-        raw = _core.emd_batch(costs, weights_a, weights_b, _STARTS[method], tol, max_iter, reporter.monitor)
+        raw = _core.emd_batch(
+            problems.costs, problems.a, problems.b, _STARTS[method], tol, max_iter, reporter.monitor
+        )
         statuses = [_STATUSES[status] for status in raw["status"]]
-        batch = TransportBatch(raw, weights_a, weights_b, costs.dtype, tol)
+        batch = ExactBatch(raw, problems, tol)
         if reporter.monitor is not None and "infeasible" not in statuses:
             reporter.finish(len(batch), float(batch.error.max()), float(batch.value.sum()))
     check_batch_status(statuses, tol)
@@ -266,32 +258,17 @@ def emd_batch(
     return batch
 
 
-class TransportBatch(Sequence[Transport]):
-    """What `emd_batch` returns: a sequence of `Transport`, each made when it is asked for."""
+class ExactBatch(TransportBatch):
+    """What `emd_batch` returns."""
 
-    def __init__(
-        self,
-        raw: _BatchResult,
-        a: NDArray[np.float64],
-        b: NDArray[np.float64],
-        dtype: np.dtype[np.floating[Any]],
-        tol: float,
-    ) -> None:
+    def __init__(self, raw: _BatchResult, problems: Problems, tol: float) -> None:
+        super().__init__(problems)
         self._raw = raw
-        self._a = a
-        self._b = b
-        self._dtype = dtype
         self._tol = tol
 
-    @overload
-    def __getitem__(self, index: int) -> Transport: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Transport]: ...
-    def __getitem__(self, index: int | slice) -> Transport | list[Transport]:
-        if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
-        k = range(len(self))[index]
-        return make_transport(self._problem(k), self._a[k], self._b[k], self._dtype, self._tol)
+    def _make(self, k: int) -> Transport:
+        a, b, dtype = self._problems.a[k], self._problems.b[k], self._problems.dtype
+        return make_transport(self._problem(k), a, b, dtype, self._tol)
 
     def _problem(self, k: int) -> _EmdResult:
         raw = self._raw
@@ -308,16 +285,10 @@ class TransportBatch(Sequence[Transport]):
             "n_iter": int(raw["n_iter"][k]),
         }
 
-    def __len__(self) -> int:
-        return len(self._a)
-
-    def __iter__(self) -> Iterator[Transport]:
-        return (self[k] for k in range(len(self)))
-
     @property
     def value(self) -> FloatArray:
         """The optimal values, `(k,)`."""
-        return self._raw["value"].astype(self._dtype)
+        return self._raw["value"].astype(self._problems.dtype)
 
     @property
     def converged(self) -> NDArray[np.bool_]:
@@ -340,13 +311,8 @@ class TransportBatch(Sequence[Transport]):
         for k in np.flatnonzero(
             error > DEFAULT_TOL
         ).tolist():  # perhaps only what is left where large terms cancel
-            error[k] = relative_gap(self._problem(k), self._a[k], self._b[k])
+            error[k] = relative_gap(self._problem(k), self._problems.a[k], self._problems.b[k])
         return error
-
-    def __repr__(self) -> str:
-        n, m = self._a.shape[1], self._b.shape[1]
-        n_converged = int(self.converged.sum())
-        return f"TransportBatch({len(self)} problems of {n} x {m}, {n_converged} converged)"
 
 
 def assignment(C: ArrayLike | Cost) -> tuple[NDArray[np.intp], float]:
@@ -522,34 +488,6 @@ def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np
 def _check_stopping(tol: float | None, max_iter: int | None) -> tuple[float, int]:
     tolerance = DEFAULT_TOL if tol is None else check_real("tol", tol, 0.0)
     return tolerance, -1 if max_iter is None else check_count("max_iter", max_iter)
-
-
-def _check_cost_stack(C: ArrayLike | Cost) -> FloatArray:
-    if isinstance(C, Cost):
-        return C.dense()[None]
-    array = as_array("C", C)
-    if array.ndim not in (2, 3) or array.size == 0:
-        raise ValueError(f"C must have shape (n, m) or (k, n, m), not empty, but its shape is {array.shape}")
-    check_entries(array)
-    return array if array.ndim == 3 else array[None]
-
-
-def _batch_size(A: FloatArray | None, B: FloatArray | None, costs: FloatArray) -> int:
-    sizes = {name: len(given) for name, given in (("A", A), ("B", B)) if given is not None}
-    if len(costs) > 1:
-        sizes["C"] = len(costs)
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{size} in {name}" for name, size in sizes.items())
-        raise ValueError(f"A, B and C must hold the same number of problems, but there are {listed}")
-    return next(iter(sizes.values()), 1)
-
-
-def _check_batch_weights(
-    name: str, given: FloatArray | None, k: int, size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    if given is None:
-        return np.full((k, size), 1.0 / size), np.ones(k), False
-    return check_weight_rows(name, given, (k, size))
 
 
 def _as_cloud(name: str, value: ArrayLike) -> FloatArray:

@@ -39,13 +39,18 @@ Real dot(const isa::Kernels<Real>& kernels, const Real* row, const Real* x, Inde
 template <class Real>
 class ColumnSums {
  public:
-  explicit ColumnSums(Index n) : n_(n), recent_(static_cast<std::size_t>(n)), total_(static_cast<std::size_t>(n)) {}
+  explicit ColumnSums(Index n, Index room = 0)  ///< `room`: of rows that are padded to whole vectors
+      : n_(n), recent_(static_cast<std::size_t>(std::max(n, room))), total_(static_cast<std::size_t>(n)) {}
 
   /// Adds weighted rows; `stride` separates them.
   void add(const Real* rows, Index stride, const Real* weights, Index count) {
     isa::kernels<Real>().add_rows(rows, stride, weights, count, n_, recent_.data());
-    pending_ += count;
-    if (pending_ >= kPending) flush();
+    note(count);
+  }
+
+  void add(const isa::Packed* rows, Index stride, const float* weights, Index count) {
+    isa::kernels<float>().add_packed_rows(rows, stride, weights, count, n_, recent_.data());
+    note(count);
   }
 
   const std::vector<double>& total() {
@@ -55,6 +60,11 @@ class ColumnSums {
 
  private:
   static constexpr Index kPending = 64;
+
+  void note(Index count) {
+    pending_ += count;
+    if (pending_ >= kPending) flush();
+  }
 
   void flush() {
     for (std::size_t j = 0; j < total_.size(); ++j) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
@@ -10,17 +11,6 @@ namespace otfast::entropic {
 namespace {
 
 constexpr Index kGroup = 4;  ///< rows that are in cache together
-
-template <class Real>
-void dot_rows(const Real* rows, Index stride, const Real* x, Index count, Index n, Real* dots) {
-  const isa::Kernels<Real>& kernels = isa::kernels<Real>();
-  kernels.dot_rows(rows, stride, x, count, std::min(kRun, n), dots);
-  for (Index j = kRun; j < n; j += kRun) {
-    Real more[kGroup];
-    kernels.dot_rows(rows + j, stride, x + j, count, std::min(kRun, n - j), more);
-    for (Index r = 0; r < count; ++r) dots[r] += more[r];
-  }
-}
 
 /// The unit in which a vector is kept in Real, so that its numbers are in range.
 double unit_of(const std::vector<double>& x) {
@@ -40,42 +30,63 @@ AlignedVector<Real> in_units(const std::vector<double>& x, double unit) {
 
 // --- All entries.
 
-DensePlan::DensePlan(VectorView<const double> a, Index cols)
-    : a_(a),
+template <class Entry>
+StoredEntries<Entry>::StoredEntries(Index rows, Index cols)
+    : rows_(rows),
       cols_(cols),
-      stride_((cols + 15) / 16 * 16),
-      entries_(static_cast<std::size_t>(a.size * stride_)),
-      facts_(static_cast<std::size_t>(a.size)) {}
+      stride_((cols + isa::kPackedRow - 1) / isa::kPackedRow * isa::kPackedRow),
+      entries_(static_cast<std::size_t>(rows * stride_)) {}
 
-void DensePlan::clear(const Chunks&) {}
-
-void DensePlan::put(Index, Index i, const float* e, const RowFacts& row) {
-  std::copy_n(e, cols_, entries_.data() + i * stride_);
-  facts_[static_cast<std::size_t>(i)] = row;
+template <class Entry>
+void StoredEntries<Entry>::put(Index i, const float* e) {
+  Entry* to = entries_.data() + i * stride_;
+  if constexpr (std::is_same_v<Entry, float>) {
+    std::copy_n(e, cols_, to);
+  } else {
+    isa::kernels<float>().pack(e, cols_, to);
+  }
 }
 
-void DensePlan::put(Index, Index i, const double* e, const RowFacts& row) {
-  isa::kernels<float>().convert(e, cols_, entries_.data() + i * stride_);
-  facts_[static_cast<std::size_t>(i)] = row;
+template <class Entry>
+void StoredEntries<Entry>::put(Index i, const double* e) {
+  Entry* to = entries_.data() + i * stride_;
+  if constexpr (std::is_same_v<Entry, float>) {
+    isa::kernels<float>().convert(e, cols_, to);
+  } else {
+    isa::kernels<double>().pack(e, cols_, to);
+  }
 }
 
-/// out = entries^T w, where w_i = weight(i, entries_i . x).
+template <class Entry>
 template <class Weight>
-void DensePlan::pass(const std::vector<double>& x, std::vector<double>& out, const Weight& weight, Pulse& pulse) const {
+std::vector<double> StoredEntries<Entry>::pass(const std::vector<double>& x, const Weight& weight, Pulse& pulse) const {
+  const isa::Kernels<float>& kernels = isa::kernels<float>();
+  const auto dot_rows = [&](const Entry* rows, const float* v, Index count, Index n, float* dots) {
+    if constexpr (std::is_same_v<Entry, float>) {
+      kernels.dot_rows(rows, stride_, v, count, n, dots);
+    } else {
+      kernels.dot_packed_rows(rows, stride_, v, count, n, dots);
+    }
+  };
   const double unit = unit_of(x);
-  const AlignedVector<float> scaled = in_units<float>(x, unit);
-  const Chunks chunks(a_.size, cols_);
+  AlignedVector<float> scaled = in_units<float>(x, unit);
+  scaled.resize(static_cast<std::size_t>(stride_), 0.0F);
+  const Chunks chunks(rows_, cols_);
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunks.count));
   chunks.run([&](Index chunk, Index begin, Index end) {
-    ColumnSums<float> sums(cols_);
+    ColumnSums<float> sums(cols_, stride_);
     Index since = 0;
     for (Index first = begin; first < end; first += kGroup) {
       const Index count = std::min(kGroup, end - first);
       pulse.beat(count * cols_, since);
       const FlushDenormals flush_denormals;
-      const float* rows = entries_.data() + first * stride_;
-      float dots[kGroup], weights[kGroup];
-      dot_rows(rows, stride_, scaled.data(), count, cols_, dots);
+      const Entry* rows = entries_.data() + first * stride_;
+      float dots[kGroup] = {}, weights[kGroup];
+      for (Index j = 0; j < cols_; j += kRun) {
+        float part[kGroup];
+        dot_rows(rows + j, scaled.data() + j, count, std::min(kRun, cols_ - j), part);
+        for (Index r = 0; r < count; ++r) dots[r] += part[r];
+      }
       for (Index r = 0; r < count; ++r) {
         weights[r] = static_cast<float>(weight(first + r, static_cast<double>(dots[r]), unit));
       }
@@ -83,7 +94,7 @@ void DensePlan::pass(const std::vector<double>& x, std::vector<double>& out, con
     }
     parts[static_cast<std::size_t>(chunk)] = sums.total();
   });
-  out = add_all(parts);
+  return add_all(parts);
 }
 
 void DensePlan::multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const {
@@ -91,17 +102,17 @@ void DensePlan::multiply(const std::vector<double>& x, std::vector<double>& out,
     const RowFacts& row = facts_[static_cast<std::size_t>(i)];
     return row.sum > 0.0 ? row.mass / (row.sum * row.sum) * dot : 0.0;
   };
-  pass(x, out, weight, pulse);
+  out = entries_.pass(x, weight, pulse);
   const double unit = unit_of(x);
   for (double& value : out) value *= unit;
 }
 
-void DensePlan::scale_rows(const std::vector<double>& y, std::vector<double>& out, Pulse& pulse) const {
-  const auto weight = [this](Index i, double dot, double unit) { return dot > 0.0 ? a_[i] / (dot * unit) : 0.0; };
-  pass(y, out, weight, pulse);
-}
-
 void DensePlan::diagonal(std::vector<double>& out) const { out.assign(static_cast<std::size_t>(cols_), 0.0); }
+
+std::vector<double> Kernel::scale_rows(const std::vector<double>& y, Pulse& pulse) const {
+  const auto weight = [this](Index i, double dot, double unit) { return dot > 0.0 ? a_[i] / (dot * unit) : 0.0; };
+  return entries_.pass(y, weight, pulse);
+}
 
 // --- The entries that matter.
 
@@ -202,6 +213,8 @@ void RecomputedPlan<Real>::diagonal(std::vector<double>& out) const {
   out.assign(static_cast<std::size_t>(rows_.cols()), 0.0);
 }
 
+template class StoredEntries<float>;
+template class StoredEntries<isa::Packed>;
 template class RecomputedPlan<float>;
 template class RecomputedPlan<double>;
 

@@ -17,17 +17,21 @@ struct RowFacts {
   double mass;     ///< P_ij = mass p_ij
 };
 
-/// Rows p_i of sum 1 and their masses r_i: P = diag(r) p. The Hessian of the semi-dual is made of them.
-class KeptPlan {
+/// Where a sweep puts the entries of the plan.
+class PlanSink {
  public:
-  virtual ~KeptPlan() = default;
+  virtual ~PlanSink() = default;
 
   /// Forgets the plan before a sweep, which then puts row after row: entries e_j in proportion to p_ij, on several
   /// threads but for each chunk in order.
   virtual void clear(const Chunks& chunks) = 0;
   virtual void put(Index chunk, Index i, const float* e, const RowFacts& row) = 0;
   virtual void put(Index chunk, Index i, const double* e, const RowFacts& row) = 0;
+};
 
+/// Rows p_i of sum 1 and their masses r_i: P = diag(r) p. The Hessian of the semi-dual is made of them.
+class KeptPlan : public PlanSink {
+ public:
   /// out = p^T diag(r) p x.
   virtual void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const = 0;
 
@@ -35,30 +39,65 @@ class KeptPlan {
   virtual void diagonal(std::vector<double>& out) const = 0;
 };
 
-/// All of the plan in single precision.
+/// All entries, in single precision or packed.
+template <class Entry>
+class StoredEntries {
+ public:
+  StoredEntries(Index rows, Index cols);
+
+  void put(Index i, const float* e);
+  void put(Index i, const double* e);
+
+  /// out = entries^T w, where w_i = weight(i, entries_i . x).
+  template <class Weight>
+  std::vector<double> pass(const std::vector<double>& x, const Weight& weight, Pulse& pulse) const;
+
+ private:
+  Index rows_;
+  Index cols_;
+  Index stride_;
+  UnfilledVector<Entry> entries_;
+};
+
+/// All of the plan, packed: a Hessian needs no more digits.
 class DensePlan final : public KeptPlan {
  public:
-  DensePlan(VectorView<const double> a, Index cols);
+  DensePlan(Index rows, Index cols) : cols_(cols), entries_(rows, cols), facts_(static_cast<std::size_t>(rows)) {}
 
-  void clear(const Chunks& chunks) override;
-  void put(Index chunk, Index i, const float* e, const RowFacts& row) override;
-  void put(Index chunk, Index i, const double* e, const RowFacts& row) override;
+  void clear(const Chunks&) override {}
+  void put(Index, Index i, const float* e, const RowFacts& row) override { put_row(i, e, row); }
+  void put(Index, Index i, const double* e, const RowFacts& row) override { put_row(i, e, row); }
   void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override;
   void diagonal(std::vector<double>& out) const override;
 
-  /// One Sinkhorn iteration on the entries: rows are scaled to `a` against the scalings y of the columns; out_j is then
-  /// the sum of column j over y_j.
-  void scale_rows(const std::vector<double>& y, std::vector<double>& out, Pulse& pulse) const;
+ private:
+  template <class Real>
+  void put_row(Index i, const Real* e, const RowFacts& row) {
+    entries_.put(i, e);
+    facts_[static_cast<std::size_t>(i)] = row;
+  }
+
+  Index cols_;
+  StoredEntries<isa::Packed> entries_;
+  std::vector<RowFacts> facts_;
+};
+
+/// A kernel in single precision for Sinkhorn's iterations. It knows nothing of Hessians.
+class Kernel final : public PlanSink {
+ public:
+  Kernel(VectorView<const double> a, Index cols) : a_(a), entries_(a.size, cols) {}
+
+  void clear(const Chunks&) override {}
+  void put(Index, Index i, const float* e, const RowFacts&) override { entries_.put(i, e); }
+  void put(Index, Index i, const double* e, const RowFacts&) override { entries_.put(i, e); }
+
+  /// One Sinkhorn iteration: rows are scaled to `a` against the scalings y of the columns; returns the sum of each
+  /// column over y_j.
+  std::vector<double> scale_rows(const std::vector<double>& y, Pulse& pulse) const;
 
  private:
-  template <class Weight>
-  void pass(const std::vector<double>& x, std::vector<double>& out, const Weight& weight, Pulse& pulse) const;
-
   VectorView<const double> a_;
-  Index cols_;
-  Index stride_;
-  AlignedVector<float> entries_;
-  std::vector<RowFacts> facts_;
+  StoredEntries<float> entries_;
 };
 
 /// The entries that matter: those above 1e-7 of their row.

@@ -56,8 +56,9 @@ class Solver {
     try {
       start(options_.g);
       switch (options_.method) {
-        case Method::log: iterate(); break;
-        case Method::stabilized: iterate_in_memory(); break;
+        case Method::automatic: choose_and_run(); break;
+        case Method::log: iterate(kNoLimit); break;
+        case Method::stabilized: iterate_in_memory(kNoLimit); break;
         case Method::newton: ascend(); break;
       }
       result = potentials();
@@ -71,6 +72,21 @@ class Solver {
   }
 
  private:
+  static constexpr Index kNoLimit = std::numeric_limits<Index>::max();
+
+  /// At high temperature iterations converge fast, unless the plan nearly falls apart; then Newton's method goes on.
+  void choose_and_run() {
+    constexpr double kHot = 1.0 / 20.0;  // of the range
+    constexpr Index kPatience = 60;
+    if (options_.epsilon < kHot * options_.range) return ascend();
+    if (options_.may_store && is_balanced()) {
+      iterate_in_memory(kPatience);
+    } else {
+      iterate(kPatience);
+    }
+    if (!is_over_) climb_to_the_top();
+  }
+
   bool is_balanced() const { return options_.rho_a == kInfinity && options_.rho_b == kInfinity; }
 
   void start(VectorView<const double> g) {
@@ -80,7 +96,7 @@ class Solver {
   }
 
   /// Scales the rows. Far from the solution, methods that need no full precision there may do with single precision.
-  void sweep(KeptPlan* keep) {
+  void sweep(PlanSink* keep) {
     constexpr double kRough = 1e-3;  // errors that single precision tells well enough
     const bool is_rough = rough_ && error_ > kRough && options_.tolerance < kRough;
     ++iterations_;
@@ -162,6 +178,11 @@ class Solver {
 
   /// Notes the error, tells it to the monitor, and says whether the work is over.
   bool is_done(double error) {
+    is_over_ = is_over(error);
+    return is_over_;
+  }
+
+  bool is_over(double error) {
     error_ = error;
     if (options_.tolerance > 0.0 && error <= options_.tolerance) {
       status_ = Status::optimal;
@@ -180,9 +201,10 @@ class Solver {
 
   // --- Sinkhorn's iterations.
 
-  void iterate() {
+  /// Up to a limit, then on to the columns.
+  void iterate(Index limit) {
     std::vector<double> u_before, v_before;
-    for (;;) {
+    while (iterations_ < limit) {
       if (is_balanced()) {
         sweep(nullptr);
         if (is_done(violation())) return;
@@ -207,22 +229,22 @@ class Solver {
   }
 
   /// The same on a kernel in single precision; sweeps check what it says and do what it cannot.
-  void iterate_in_memory() {
-    DensePlan plan(a_, b_.size);
+  void iterate_in_memory(Index limit) {
+    Kernel kernel(a_, b_.size);
     allow_rough();
-    for (;;) {
-      sweep(&plan);
+    while (iterations_ < limit) {
+      sweep(&kernel);
       const double error = violation();
       if (is_done(error)) return;
-      if (error < 2.0 * kRounding || !scale_in_memory(plan)) move_columns();
+      if (error < 2.0 * kRounding || !scale_in_memory(kernel, limit)) move_columns();
     }
   }
 
   /// Iterations on the kernel of the last sweep; false if some scaling leaves the range of single precision at once.
-  bool scale_in_memory(const DensePlan& plan) {
+  bool scale_in_memory(const Kernel& kernel, Index limit) {
     constexpr double kFar = 0x1p40;
     const auto is_near = [](double scaling) { return scaling < kFar && scaling > 1.0 / kFar; };
-    std::vector<double> scaling(v_.size(), 0.0), sums;
+    std::vector<double> scaling(v_.size(), 0.0);
     for (std::size_t j = 0; j < scaling.size(); ++j) {
       const double weight = b_[static_cast<Index>(j)];
       if (weight == 0.0) continue;
@@ -231,9 +253,10 @@ class Solver {
     }
     bool near = true;
     double error = kInfinity;
-    while (near && error > std::max(kRounding, 0.5 * options_.tolerance) && iterations_ + 1 < options_.max_iterations) {
+    const Index last = std::min(limit, options_.max_iterations - 1);  // leaves one for a sweep
+    while (near && error > std::max(kRounding, 0.5 * options_.tolerance) && iterations_ < last) {
       ++iterations_;
-      plan.scale_rows(scaling, sums, pulse_);
+      const std::vector<double> sums = kernel.scale_rows(scaling, pulse_);
       error = 0.0;
       for (std::size_t j = 0; j < scaling.size(); ++j) {
         const double weight = b_[static_cast<Index>(j)];
@@ -260,6 +283,10 @@ class Solver {
                            : start_potentials<double>(cost_, a_, b_, options_, monitor_)));
     }
     allow_rough();
+    climb_to_the_top();
+  }
+
+  void climb_to_the_top() {
     choose_plan();
     sweep(plan_.get());
     if (is_done(violation())) return;
@@ -335,7 +362,7 @@ class Solver {
     if (density <= (options_.may_store ? kSparse : 0.25)) {
       plan_ = std::make_unique<SparsePlan>(b_.size);
     } else if (options_.may_store) {
-      plan_ = std::make_unique<DensePlan>(a_, b_.size);
+      plan_ = std::make_unique<DensePlan>(a_.size, b_.size);
     } else {
       plan_ = std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v_);
     }
@@ -396,7 +423,7 @@ class Solver {
   static constexpr double kRounding = 3e-7;
 
   /// The largest exponent, in base 2, that single precision holds to four digits behind the point.
-  static constexpr double kRoughRange = 512.0;
+  static constexpr double kRoughRange = 2048.0;
 
   const Cost<T>& cost_;
   VectorView<const double> a_;
@@ -418,6 +445,7 @@ class Solver {
   double plan_mass_ = 0.0;      ///< of the plan at the present potentials
   std::unique_ptr<KeptPlan> plan_;
   Status status_ = Status::optimal;
+  bool is_over_ = false;
   double error_ = kInfinity;
   Index iterations_ = 0;
 };

@@ -25,7 +25,7 @@ Sweep<Real>::Sweep(const Rows<Real>& rows, VectorView<const double> a, double sc
       partial_(static_cast<std::size_t>(chunks_.count)) {}
 
 template <class Real>
-void Sweep<Real>::run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, KeptPlan* keep,
+void Sweep<Real>::run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, PlanSink* keep,
                       Pulse& pulse) {
   for (std::size_t j = 0; j < v.size(); ++j) v[j] = static_cast<double>(v_[j] = static_cast<Real>(v[j]));
   if (keep != nullptr) keep->clear(chunks_);
@@ -36,7 +36,7 @@ void Sweep<Real>::run(std::vector<double>& v, std::vector<double>& u, std::vecto
 }
 
 template <class Real>
-std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<double>& u, KeptPlan* keep, Index chunk,
+std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<double>& u, PlanSink* keep, Index chunk,
                                           Pulse& pulse) const {
   // A sum beyond these was shifted too badly to be trusted: then the row is shifted by its largest exponent.
   constexpr Real kLeast = static_cast<Real>(0x1p-40), kMost = static_cast<Real>(0x1p40);

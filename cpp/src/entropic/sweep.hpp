@@ -20,14 +20,14 @@ class Sweep {
 
   /// Sets u_i = -damping log2 sum_j 2^(v_j - c_ij), +inf for a row without a way, and column_j = sum_i P_ij. Potentials
   /// v are rounded to Real; what u holds before is a guess. Entries go to `keep` unless it is null.
-  void run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, KeptPlan* keep, Pulse& pulse);
+  void run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, PlanSink* keep, Pulse& pulse);
 
   /// The share of entries above `negligible` times the sum of their row, from a few rows.
   double density(const std::vector<double>& v, double negligible, Pulse& pulse) const;
 
  private:
   /// Returns the column sums of these rows.
-  std::vector<double> run_rows(Index begin, Index end, std::vector<double>& u, KeptPlan* keep, Index chunk,
+  std::vector<double> run_rows(Index begin, Index end, std::vector<double>& u, PlanSink* keep, Index chunk,
                                Pulse& pulse) const;
 
   Rows<Real> rows_;

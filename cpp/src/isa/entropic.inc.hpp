@@ -212,6 +212,87 @@ Index find_above(const T* e, T threshold, Index n, Node* out) {
   return found;
 }
 
+/// Packed rows hold two vectors in one: lane by lane, the first in the lower halves, the second in the upper ones. So
+/// one load, a shift and a mask bring both back.
+using Words = Vector<std::uint32_t>;
+constexpr Index kPairs = 2 * kFloats;
+
+inline Floats load_floats(const float* from) { return load(from); }
+
+inline Floats load_floats(const double* from) {
+  Floats v;
+  for (Index lane = 0; lane < kFloats; ++lane) v[lane] = static_cast<float>(from[lane]);
+  return v;
+}
+
+template <class T>
+inline void pack_pair(const T* from, Packed* to) {
+  constexpr std::uint32_t kHalf = 0x8000U;
+  const Words first = reinterpret_cast<Words>(load_floats(from)) + kHalf;
+  const Words second = reinterpret_cast<Words>(load_floats(from + kFloats)) + kHalf;
+  const Words both = (first >> 16) | (second & 0xFFFF0000U);
+  __builtin_memcpy(to, &both, sizeof both);
+}
+
+template <class T>
+void pack(const T* from, Index n, Packed* to) {
+  Index j = 0;
+  for (; j + kPairs <= n; j += kPairs) pack_pair(from + j, to + j);
+  if (j == n) return;
+  T last[kPairs] = {};
+  for (Index k = j; k < n; ++k) last[k - j] = from[k];
+  pack_pair(last, to + j);
+}
+
+inline Words load_pair(const Packed* from) {
+  Words both;
+  __builtin_memcpy(&both, from, sizeof both);
+  return both;
+}
+
+inline Floats first_of(Words both) { return reinterpret_cast<Floats>(both << 16); }
+inline Floats second_of(Words both) { return reinterpret_cast<Floats>(both & 0xFFFF0000U); }
+
+template <Index R>
+inline void add_some_packed_rows(const Packed* rows, Index stride, const float* weights, Index n, float* sums) {
+  for (Index j = 0; j < n; j += kPairs) {
+    Floats first = load(sums + j), second = load(sums + j + kFloats);
+    for (Index r = 0; r < R; ++r) {
+      const Words both = load_pair(rows + r * stride + j);
+      first += weights[r] * first_of(both);
+      second += weights[r] * second_of(both);
+    }
+    store(sums + j, first);
+    store(sums + j + kFloats, second);
+  }
+}
+
+void add_packed_rows(const Packed* rows, Index stride, const float* weights, Index count, Index n, float* sums) {
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) add_some_packed_rows<4>(rows + i * stride, stride, weights + i, n, sums);
+  for (; i < count; ++i) add_some_packed_rows<1>(rows + i * stride, stride, weights + i, n, sums);
+}
+
+template <Index R>
+inline void dot_some_packed_rows(const Packed* rows, Index stride, const float* v, Index n, float* dots) {
+  Floats first[R] = {}, second[R] = {};
+  for (Index j = 0; j < n; j += kPairs) {
+    const Floats first_factor = load(v + j), second_factor = load(v + j + kFloats);
+    for (Index r = 0; r < R; ++r) {
+      const Words both = load_pair(rows + r * stride + j);
+      first[r] += first_of(both) * first_factor;
+      second[r] += second_of(both) * second_factor;
+    }
+  }
+  for (Index r = 0; r < R; ++r) dots[r] = add_lanes<float>(first[r] + second[r]);
+}
+
+void dot_packed_rows(const Packed* rows, Index stride, const float* v, Index count, Index n, float* dots) {
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) dot_some_packed_rows<4>(rows + i * stride, stride, v, n, dots + i);
+  for (; i < count; ++i) dot_some_packed_rows<1>(rows + i * stride, stride, v, n, dots + i);
+}
+
 template <class T>
 void convert(const typename OtherPrecision<T>::type* __restrict from, Index n, T* __restrict to) {
 #pragma omp simd

@@ -1,6 +1,8 @@
 // The hot loops over the entries of a cost matrix, one table of them per instruction set. `dispatch.cpp` chooses.
 #pragma once
 
+#include <cstdint>
+
 #include "otfast/core/types.hpp"
 
 namespace otfast::isa {
@@ -35,6 +37,10 @@ struct Coordinates {
 /// One vector of the widest instruction set.
 template <class T>
 inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
+
+/// The upper half of a float: what a number is where a percent of a percent does not matter.
+using Packed = std::uint16_t;
+inline constexpr Index kPackedRow = 32;
 
 /// Single for double, double for single precision.
 template <class T>
@@ -111,6 +117,15 @@ struct Kernels {
 
   /// Writes every j < n with e[j] > threshold to `out` (room for n), ascending, and returns their number. Made for few.
   Index (*find_above)(const T* e, T threshold, Index n, Node* out);
+
+  /// to = from >= 0, rounded to the eight leading bits that a packed number has, in an order that only the functions
+  /// below know. The row is filled up with zeros to a multiple of `kPackedRow`.
+  void (*pack)(const T* from, Index n, Packed* to);
+
+  /// add_rows and dot_rows for packed rows of n entries; v and sums have room up to a multiple of `kPackedRow`. Columns
+  /// may be cut into runs at such multiples.
+  void (*add_packed_rows)(const Packed* rows, Index stride, const float* weights, Index count, Index n, float* sums);
+  void (*dot_packed_rows)(const Packed* rows, Index stride, const float* v, Index count, Index n, float* dots);
 
   /// to = from, in the other precision.
   void (*convert)(const typename OtherPrecision<T>::type* from, Index n, T* to);

@@ -23,6 +23,22 @@ struct CacheLineAllocator {
   bool operator==(const CacheLineAllocator&) const = default;
 };
 
+/// The same, for memory that somebody fills before it is read: nothing is written when it is made.
+template <class T>
+struct UnfilledAllocator : CacheLineAllocator<T> {
+  UnfilledAllocator() = default;
+  template <class U>
+  explicit UnfilledAllocator(const UnfilledAllocator<U>&) {}
+
+  template <class U>
+  void construct(U* place) {
+    ::new (static_cast<void*>(place)) U;
+  }
+};
+
+template <class T>
+using UnfilledVector = std::vector<T, UnfilledAllocator<T>>;
+
 template <class T>
 using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
 

@@ -13,6 +13,7 @@
 namespace otfast::entropic {
 
 enum class Method {
+  automatic,   ///< iterations at high temperature, in memory if allowed, and Newton's method below
   log,         ///< Sinkhorn's iterations in the log domain: one exponential for each pair
   stabilized,  ///< the same on a kernel in memory, made anew when the scalings have moved far
   newton,      ///< Newton's method on the semi-dual
@@ -20,7 +21,7 @@ enum class Method {
 
 struct Options {
   double epsilon = 1.0;
-  Method method = Method::log;
+  Method method = Method::automatic;
   double tolerance = 1e-6;                                 ///< of `error`; 0: exactly `max_iterations`
   Index max_iterations = 10'000;                           ///< passes over all pairs
   double rho_a = std::numeric_limits<double>::infinity();  ///< price of a deviation from `a`; infinite: none allowed
