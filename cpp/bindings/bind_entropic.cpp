@@ -5,6 +5,7 @@
 #include "batch.hpp"
 #include "common.hpp"
 #include "otfast/cost/summary.hpp"
+#include "otfast/entropic/grid.hpp"
 #include "otfast/entropic/plan.hpp"
 #include "otfast/entropic/sinkhorn.hpp"
 
@@ -134,6 +135,71 @@ py::dict sinkhorn_batch(const py::array_t<T, py::array::c_style>& C, const Array
   return to_dict(std::move(batch));
 }
 
+/// The costs of the axes of a grid, and how many points it has.
+struct Axes {
+  entropic::AxisCosts costs;
+  Index size = 1;
+
+  explicit Axes(const std::vector<Array<double>>& arrays) {
+    for (const auto& array : arrays) {
+      costs.push_back(matrix_view(array, "axes"));
+      if (array.shape(0) != array.shape(1) || array.shape(0) == 0) throw py::value_error("axes must be square");
+      size *= array.shape(0);
+    }
+  }
+};
+
+py::dict sinkhorn_grid(const std::vector<Array<double>>& axes, const Array<double>& a, const Array<double>& b,
+                       double epsilon, const std::string& method, double tolerance, Index max_iterations, double rho_a,
+                       double rho_b, const std::optional<Array<double>>& g, double range, py::object monitor) {
+  const Axes grid(axes);
+  Options options{.epsilon = epsilon,
+                  .method = method_of(method),
+                  .tolerance = tolerance,
+                  .max_iterations = max_iterations,
+                  .rho_a = rho_a,
+                  .rho_b = rho_b,
+                  .range = range};
+  const VectorView<const double> a_view = vector_view(a, "a");
+  const VectorView<const double> b_view = vector_view(b, "b");
+  if (a_view.size != grid.size || b_view.size != grid.size) throw py::value_error("weights do not fit the grid");
+  if (g) {
+    options.g = vector_view(*g, "g");
+    if (options.g.size != grid.size) throw py::value_error("potentials do not fit the grid");
+  }
+  PythonMonitor watched(std::move(monitor));
+  return to_dict(watched.run([&] { return entropic::solve_on_grid(grid.costs, a_view, b_view, options, watched); }));
+}
+
+PlanFactors grid_factors(const Axes& grid, const Array<double>& a, const Array<double>& b, const Array<double>& f,
+                         const Array<double>& g, double epsilon) {
+  const PlanFactors made{vector_view(a, "a"), vector_view(b, "b"), vector_view(f, "f"), vector_view(g, "g"), epsilon};
+  for (const auto& part : {made.a, made.b, made.f, made.g}) {
+    if (part.size != grid.size) throw py::value_error("weights and potentials do not fit the grid");
+  }
+  return made;
+}
+
+py::array_t<double> grid_apply(const std::vector<Array<double>>& axes, const Array<double>& a, const Array<double>& b,
+                               const Array<double>& f, const Array<double>& g, double epsilon, const Array<double>& x) {
+  const Axes grid(axes);
+  const PlanFactors of_plan = grid_factors(grid, a, b, f, g, epsilon);
+  const MatrixView<const double> x_view = matrix_view(x, "x");
+  if (x_view.rows != grid.size) throw py::value_error("x does not fit the plan");
+  PythonMonitor watched(py::none{});
+  py::array_t<double> out =
+      to_array(watched.run([&] { return entropic::apply_on_grid(grid.costs, of_plan, x_view, watched); }));
+  return out.reshape({grid.size, x_view.cols});
+}
+
+double grid_value(const std::vector<Array<double>>& axes, const Array<double>& a, const Array<double>& b,
+                  const Array<double>& f, const Array<double>& g, double epsilon) {
+  const Axes grid(axes);
+  const PlanFactors of_plan = grid_factors(grid, a, b, f, g, epsilon);
+  PythonMonitor watched(py::none{});
+  return watched.run([&] { return entropic::linear_value_on_grid(grid.costs, of_plan, watched); });
+}
+
 /// What the functions of a plan have in common: checked views, and arithmetic in the right precision.
 template <class T>
 PlanFactors factors(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, const Array<double>& f,
@@ -213,6 +279,13 @@ void bind_precision(py::module_& module) {
 void bind_entropic(py::module_& module) {
   bind_precision<float>(module);
   bind_precision<double>(module);
+  const auto a = py::arg("a").noconvert(), b = py::arg("b").noconvert();
+  const auto f = py::arg("f").noconvert(), g = py::arg("g").noconvert();
+  module.def("sinkhorn_grid", &sinkhorn_grid, py::arg("axes"), a, b, py::arg("epsilon"), py::arg("method"),
+             py::arg("tolerance"), py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), g, py::arg("range"),
+             py::arg("monitor"));
+  module.def("grid_apply", &grid_apply, py::arg("axes"), a, b, f, g, py::arg("epsilon"), py::arg("x").noconvert());
+  module.def("grid_value", &grid_value, py::arg("axes"), a, b, f, g, py::arg("epsilon"));
 }
 
 }  // namespace otfast::bindings

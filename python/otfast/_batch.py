@@ -27,8 +27,8 @@ class Problems(NamedTuple):
 
     costs: FloatArray
     """`(k, n, m)`, or `(1, n, m)` for all problems."""
-    spread: float
-    """The largest difference of two finite costs."""
+    bounds: tuple[float, float]
+    """Numbers between which all finite costs lie."""
     a: NDArray[np.float64]
     """`(k, n)`."""
     b: NDArray[np.float64]
@@ -49,7 +49,7 @@ def check_problems(
     A: ArrayLike | None, B: ArrayLike | None, C: ArrayLike | Cost, *, balanced: bool = True
 ) -> Problems:
     """Check the arguments of a batch; totals must agree where problems are balanced."""
-    costs, spread = _check_cost_stack(C)
+    costs, bounds = _check_cost_stack(C)
     _, n, m = costs.shape
     given_a = None if A is None else as_matrix("A", A)
     given_b = None if B is None else as_matrix("B", B)
@@ -59,17 +59,17 @@ def check_problems(
     if balanced:
         is_single = single_a or single_b or costs.dtype == _FLOAT32
         b = balance_weight_rows(b, totals_a, totals_b, is_single, ("A[{}]", "B[{}]"))
-    return Problems(costs, spread, a, b)
+    return Problems(costs, bounds, a, b)
 
 
-def _check_cost_stack(C: ArrayLike | Cost) -> tuple[FloatArray, float]:
+def _check_cost_stack(C: ArrayLike | Cost) -> tuple[FloatArray, tuple[float, float]]:
     if isinstance(C, Cost):
-        return C.dense()[None], C.spread()
+        return C.dense()[None], C.bounds()
     array = as_array("C", C)
     if array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"C must have shape (n, m) or (k, n, m), not empty, but its shape is {array.shape}")
     _, (low, high, *_) = check_entries(array)
-    return array if array.ndim == 3 else array[None], max(0.0, high - low)
+    return array if array.ndim == 3 else array[None], ((low, high) if low <= high else (0.0, 0.0))
 
 
 def _batch_size(A: FloatArray | None, B: FloatArray | None, costs: FloatArray) -> int:

@@ -171,6 +171,37 @@ def plan_value(
     epsilon: float,
     wide: bool,
 ) -> float: ...
+def sinkhorn_grid(
+    axes: list[NDArray[np.float64]],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    epsilon: float,
+    method: str,
+    tolerance: float,
+    max_iterations: int,
+    rho_a: float,
+    rho_b: float,
+    g: NDArray[np.float64] | None,
+    range: float,
+    monitor: _Monitor,
+) -> _SinkhornResult: ...
+def grid_apply(
+    axes: list[NDArray[np.float64]],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    epsilon: float,
+    x: NDArray[np.float64],
+) -> NDArray[np.float64]: ...
+def grid_value(
+    axes: list[NDArray[np.float64]],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    epsilon: float,
+) -> float: ...
 def line_distance32(
     x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
 ) -> NDArray[np.float64]: ...

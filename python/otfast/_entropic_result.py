@@ -13,7 +13,7 @@ from scipy import sparse
 
 from otfast import _core
 from otfast._validation import FloatArray
-from otfast.cost import Cost
+from otfast.cost import Cost, Grid
 from otfast.errors import ConvergenceWarning, InfeasibleError
 from otfast.result import Transport, to_scalar
 
@@ -101,6 +101,27 @@ class EntropicCoupling:
         )
 
 
+class GridCoupling(EntropicCoupling):
+    """The same on a grid, axis by axis: a product with P takes N Σ n_k operations instead of N²."""
+
+    cost: Grid
+
+    def _multiply(self, x: FloatArray, *, transpose: bool) -> FloatArray:
+        columns = np.ascontiguousarray(x.reshape(len(x), -1), np.float64)
+        # The cost is symmetric, so Pᵀ is P with its factors exchanged.
+        a, b, f, g = self.a, self.b, self.potential_a, self.potential_b
+        factors = (b, a, g, f) if transpose else (a, b, f, g)
+        product = _core.grid_apply(self.cost.axis_costs(), *factors, self.epsilon, columns)
+        product = product.astype(self.cost.dtype, copy=False)
+        return product if x.ndim == 2 else product[:, 0]
+
+    @cached_property
+    def linear_value(self) -> float:
+        """⟨P, C⟩."""
+        factors = (self.a, self.b, self.potential_a, self.potential_b)
+        return _core.grid_value(self.cost.axis_costs(), *factors, self.epsilon)
+
+
 def needs_double(dtype: np.dtype[np.floating[Any]], spread: float, epsilon: float) -> bool:
     """Whether exponents C/ε of a `float32` cost range too widely for single precision."""
     return dtype == _FLOAT32 and spread * _LOG2E > _SINGLE_RANGE * epsilon
@@ -120,6 +141,7 @@ def make_transport(
 ) -> Transport:
     """Make a result from what the core returned, in the precision of the cost."""
     dtype = cost.dtype
+    coupling = GridCoupling if isinstance(cost, Grid) else EntropicCoupling
     f, g = raw["potential_a"], raw["potential_b"]
     return Transport(
         value=to_scalar(raw["value"], dtype),
@@ -130,7 +152,7 @@ def make_transport(
         error=raw["error"],
         a=a,
         b=b,
-        coupling=EntropicCoupling(cost, a, b, f, g, epsilon, wide),
+        coupling=coupling(cost, a, b, f, g, epsilon, wide),
     )
 
 

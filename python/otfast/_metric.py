@@ -155,15 +155,16 @@ def distance_bound(sides: NDArray[np.float64], p: float, q: float) -> float:
         return float(np.float64(norm) ** q)
 
 
-def cost_bound(kernel: PointKernel) -> float:
-    """Return a bound of the difference of two costs between the points of a kernel."""
+def cost_bounds(kernel: PointKernel) -> tuple[float, float]:
+    """Return numbers between which all costs between the points of a kernel lie."""
     x, y, name, p, q = kernel
     if name == "dot":
-        return 2.0 * product_bound(x, y)
+        bound = product_bound(x, y)
+        return p - bound, p + bound
     powers = (p, q) if name == "power" else _NAMED_POWERS[name]
     bound = distance_bound(extents(x, y), *powers)
-    # Coordinates that count with negative sign make costs as far below zero.
-    return 2.0 * bound if name == "sqeuclidean" and p > 0.0 else bound
+    # Coordinates that count with negative sign can make costs as negative.
+    return (-bound if name == "sqeuclidean" and p > 0.0 else 0.0), bound
 
 
 def product_bound(x: FloatArray, y: FloatArray) -> float:

@@ -17,7 +17,7 @@ from otfast import _core
 from otfast._metric import (
     Metric,
     check_range,
-    cost_bound,
+    cost_bounds,
     distance_bound,
     extents,
     parse_metric,
@@ -95,10 +95,10 @@ class Cost(ABC):
         """
         return self._summarize()[2]
 
-    def spread(self) -> float:
-        """Return a bound of the difference of two finite entries, from one pass over all pairs."""
+    def bounds(self) -> tuple[float, float]:
+        """Return numbers between which all finite entries lie: here their extremes, in one pass."""
         low, high = self._summarize()[:2]
-        return high - low if high >= low else 0.0
+        return (low, high) if low <= high else (0.0, 0.0)
 
     def _summarize(self) -> _Summary:
         if self._summary is None:
@@ -257,9 +257,9 @@ class PointCloud(Cost):
         """The metric, as it was given."""
         return self._metric
 
-    def spread(self) -> float:
-        """Return a bound of the difference of two entries, in O((n + m) d)."""
-        return cost_bound(self._kernel)
+    def bounds(self) -> tuple[float, float]:
+        """Return numbers between which all entries lie, in O((n + m) d)."""
+        return cost_bounds(self._kernel)
 
     def _make_handle(self) -> _core.Cost32 | _core.Cost64:
         make = _core.PointCost64 if self._dtype == _FLOAT64 else _core.PointCost32
@@ -353,6 +353,10 @@ class Grid(Cost):
         """The exponent p of Σ_k |x_ik − x_jk|^p."""
         return self._power
 
+    def axis_costs(self) -> list[NDArray[np.float64]]:
+        """Return the costs |x_i − x_j|^p between the coordinates of each axis, `(n_k, n_k)`."""
+        return [np.abs(np.subtract.outer(axis, axis, dtype=np.float64)) ** self._power for axis in self._axes]
+
     def points(self) -> FloatArray:
         """Return the coordinates of the grid points in C order, `(n, d)`."""
         points = np.empty((*self.grid_shape, len(self._axes)), self._dtype)
@@ -364,9 +368,9 @@ class Grid(Cost):
         """Return the largest entry, in O(Σ n_k)."""
         return math.fsum(float(np.ptp(axis.astype(np.float64))) ** self._power for axis in self._axes)
 
-    def spread(self) -> float:
-        """Return the largest entry, in O(Σ n_k): the smallest is 0."""
-        return self.max()
+    def bounds(self) -> tuple[float, float]:
+        """Return the least and the largest entry, in O(Σ n_k)."""
+        return 0.0, self.max()
 
     def mean(self) -> float:
         """Return the mean of the entries: O(Σ n_k log n_k) for exponents 1 and 2, O(Σ n_k²) for others."""
@@ -441,9 +445,10 @@ class LowRankCost(Cost):
         """The factors `A` and `B`, read-only."""
         return _read_only(self._a), _read_only(self._b)
 
-    def spread(self) -> float:
-        """Return a bound of the difference of two entries, in O((n + m) r)."""
-        return 2.0 * product_bound(self._a, self._b)
+    def bounds(self) -> tuple[float, float]:
+        """Return numbers between which all entries lie, in O((n + m) r)."""
+        bound = product_bound(self._a, self._b)
+        return -bound, bound
 
     def mean(self) -> float:
         """Return the mean of the entries, in O((n + m) r)."""

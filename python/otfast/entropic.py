@@ -28,7 +28,7 @@ from otfast._validation import (
     check_real,
     check_weights,
 )
-from otfast.cost import Cost, DenseCost, as_cost
+from otfast.cost import Cost, DenseCost, Grid, as_cost
 from otfast.progress import Progress, Reporter
 from otfast.result import Transport
 
@@ -43,6 +43,11 @@ _METHODS = ("auto", "log", "stabilized", "newton")
 #: The temperature, as a share of the spread of the costs, below which potentials of the exact problem are
 #: the better start of Newton's method.
 _COLD = 1.0 / 300.0
+
+#: Pairs up to which the exact problem is solved for a start, and up to which a grid is taken for a cloud of
+#: points at such temperatures.
+_MOST_EXACT = 1 << 32
+_FEW_PAIRS = 1 << 26
 
 _Callback = Callable[[Progress], Any]
 
@@ -155,37 +160,56 @@ def sinkhorn(
     if math.isinf(rho_a) and math.isinf(rho_b):
         is_single = single_a or single_b or cost.dtype == _FLOAT32
         weights_b = balance_weights(weights_b, total_a, total_b, is_single)
-    epsilon = _check_epsilon(epsilon, cost.spread(), cost.dtype)
+    low, high = cost.bounds()
+    epsilon = _check_epsilon(epsilon, max(abs(low), abs(high)), cost.dtype)
     check_choice("method", method, _METHODS)
     tol = _check_tol(tol, cost.dtype)
     max_iter = check_count("max_iter", max_iter)
     start = None if init is None else _check_init(init, n, m)
 
-    spread = cost.spread()
+    spread = high - low
     wide = needs_double(cost.dtype, spread, epsilon)
-    in_memory = isinstance(cost, DenseCost)
     with Reporter(callback, progress, "sinkhorn") as reporter:
-        if _starts_exact(method, init, unbalanced, epsilon, spread):
+        is_cold = _is_cold(method, epsilon, spread, min(rho_a, rho_b))
+        if is_cold and start is None and n * m <= _MOST_EXACT:
+            balanced_b = weights_b * (weights_a.sum() / weights_b.sum())
             exact = _core.emd(
-                cost.core, weights_a, weights_b, "automatic", None, 1e-12, -1, reporter.listener
+                cost.core, weights_a, balanced_b, "automatic", None, 1e-12, -1, reporter.listener
             )
             start = exact["potential_b"] if exact["status"] != "infeasible" else None
-        raw = _core.sinkhorn(
-            cost.core,
-            weights_a,
-            weights_b,
-            epsilon,
-            method,
-            tol,
-            max_iter,
-            rho_a,
-            rho_b,
-            start,
-            in_memory,
-            spread,
-            wide,
-            reporter.monitor,
-        )
+        # In the cold few pairs of points matter; where all can be visited, those are found faster in rows.
+        if isinstance(cost, Grid) and not (is_cold and n * m <= _FEW_PAIRS):
+            raw = _core.sinkhorn_grid(
+                cost.axis_costs(),
+                weights_a,
+                weights_b,
+                epsilon,
+                method,
+                tol,
+                max_iter,
+                rho_a,
+                rho_b,
+                start,
+                spread,
+                reporter.monitor,
+            )
+        else:
+            raw = _core.sinkhorn(
+                cost.core,
+                weights_a,
+                weights_b,
+                epsilon,
+                method,
+                tol,
+                max_iter,
+                rho_a,
+                rho_b,
+                start,
+                isinstance(cost, DenseCost),
+                spread,
+                wide,
+                reporter.monitor,
+            )
         if reporter.monitor is not None and raw["status"] != "infeasible":
             reporter.finish(raw["n_iter"], raw["error"], raw["value"])
     check_status(raw["status"], tol, raw["error"])
@@ -258,16 +282,18 @@ def sinkhorn_batch(
     """
     rho_a, rho_b = _check_unbalanced(unbalanced)
     problems = check_problems(A, B, C, balanced=math.isinf(rho_a) and math.isinf(rho_b))
-    epsilon = _check_epsilon(epsilon, problems.spread, problems.dtype)
+    low, high = problems.bounds
+    epsilon = _check_epsilon(epsilon, max(abs(low), abs(high)), problems.dtype)
     check_choice("method", method, _METHODS)
     tol = _check_tol(tol, problems.dtype)
     max_iter = check_count("max_iter", max_iter)
-    wide = needs_double(problems.dtype, problems.spread, epsilon)
+    wide = needs_double(problems.dtype, high - low, epsilon)
     with Reporter(callback, progress, "sinkhorn_batch") as reporter:
         start = None
-        if _starts_exact(method, None, unbalanced, epsilon, problems.spread):
+        if _is_cold(method, epsilon, high - low, min(rho_a, rho_b)):
+            balanced_b = problems.b * (problems.a.sum(axis=1) / problems.b.sum(axis=1))[:, None]
             exact = _core.emd_batch(
-                problems.costs, problems.a, problems.b, "automatic", 1e-12, -1, reporter.listener
+                problems.costs, problems.a, balanced_b, "automatic", 1e-12, -1, reporter.listener
             )
             start = exact["potential_b"]
             start[~np.isfinite(start).all(axis=1)] = 0.0
@@ -338,18 +364,20 @@ class EntropicBatch(TransportBatch):
         return self._raw["error"].copy()
 
 
-def _starts_exact(method: str, init: object, unbalanced: object, epsilon: float, spread: float) -> bool:
-    """Whether potentials of the exact problem are the best start that is to be had."""
-    newton = method in ("auto", "newton")
-    return newton and init is None and unbalanced is None and epsilon < _COLD * spread
+def _is_cold(method: str, epsilon: float, spread: float, rho: float) -> bool:
+    """Whether potentials of the exact problem are the best start that is to be had.
+
+    Where deviations from the marginals are cheap, mass does not travel as far as in that problem.
+    """
+    return method in ("auto", "newton") and epsilon < _COLD * spread and rho > 0.1 * spread
 
 
-def _check_epsilon(epsilon: Any, spread: float, dtype: np.dtype[np.floating[Any]]) -> float:
+def _check_epsilon(epsilon: Any, largest: float, dtype: np.dtype[np.floating[Any]]) -> float:
     number = check_real("epsilon", epsilon, 0.0, strictly=True)
-    if not spread < 1e-3 * float(np.finfo(dtype).max) * number:
+    if not largest < 1e-3 * float(np.finfo(dtype).max) * number:
         raise ValueError(
-            f"epsilon = {number:g} is too small for costs that range over {spread:g}: their ratio exceeds "
-            f"the range of {dtype}"
+            f"epsilon = {number:g} is too small for costs up to {largest:g}: their ratio exceeds the "
+            f"range of {dtype}"
         )
     return number
 

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "chunks.hpp"
-#include "otfast/core/aligned.hpp"
 #include "otfast/core/views.hpp"
 #include "rows.hpp"
+#include "stored_entries.hpp"
 
 namespace otfast::entropic {
 
@@ -39,26 +39,6 @@ class KeptPlan : public PlanSink {
   virtual void diagonal(std::vector<double>& out) const = 0;
 };
 
-/// All entries, in single precision or packed.
-template <class Entry>
-class StoredEntries {
- public:
-  StoredEntries(Index rows, Index cols);
-
-  void put(Index i, const float* e);
-  void put(Index i, const double* e);
-
-  /// out = entries^T w, where w_i = weight(i, entries_i . x).
-  template <class Weight>
-  std::vector<double> pass(const std::vector<double>& x, const Weight& weight, Pulse& pulse) const;
-
- private:
-  Index rows_;
-  Index cols_;
-  Index stride_;
-  UnfilledVector<Entry> entries_;
-};
-
 /// All of the plan, packed: a Hessian needs no more digits.
 class DensePlan final : public KeptPlan {
  public:
@@ -80,24 +60,6 @@ class DensePlan final : public KeptPlan {
   Index cols_;
   StoredEntries<isa::Packed> entries_;
   std::vector<RowFacts> facts_;
-};
-
-/// A kernel in single precision for Sinkhorn's iterations. It knows nothing of Hessians.
-class Kernel final : public PlanSink {
- public:
-  Kernel(VectorView<const double> a, Index cols) : a_(a), entries_(a.size, cols) {}
-
-  void clear(const Chunks&) override {}
-  void put(Index, Index i, const float* e, const RowFacts&) override { entries_.put(i, e); }
-  void put(Index, Index i, const double* e, const RowFacts&) override { entries_.put(i, e); }
-
-  /// One Sinkhorn iteration: rows are scaled to `a` against the scalings y of the columns; returns the sum of each
-  /// column over y_j.
-  std::vector<double> scale_rows(const std::vector<double>& y, Pulse& pulse) const;
-
- private:
-  VectorView<const double> a_;
-  StoredEntries<float> entries_;
 };
 
 /// The entries that matter: those above 1e-7 of their row.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "solver.hpp"
 #include "sweep.hpp"
 
 namespace otfast::entropic {
@@ -11,27 +12,6 @@ namespace {
 
 /// Points of a sample; problems up to twice this size are solved without one.
 constexpr Index kSample = 256;
-
-/// The temperature at which potentials of zero are a good start, as a share of the range of the costs, and how fast it
-/// falls from there.
-constexpr double kHot = 1.0 / 20.0;
-constexpr double kCooling = 0.25;
-constexpr Index kIterationsOfLevel = 3;
-
-/// Listens for another monitor without telling it of the inner work.
-class Whisper final : public Monitor {
- public:
-  explicit Whisper(Monitor& outer) : Monitor(std::chrono::milliseconds(50)), outer_(outer) {}
-
- protected:
-  bool on_report(const Progress&) override {
-    outer_.poll();
-    return outer_.stopped();
-  }
-
- private:
-  Monitor& outer_;
-};
 
 /// A bit mixer (splitmix64): the sample is random, and always the same.
 std::uint64_t mixed(std::uint64_t bits) {
@@ -74,30 +54,16 @@ Sample draw(VectorView<const double> weights, std::uint64_t seed) {
   return sample;
 }
 
-template <class Real, class T>
-std::vector<double> cool_down(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b,
-                              const Options& options, Monitor& monitor) {
-  std::vector<double> g(static_cast<std::size_t>(b.size), 0.0);
-  Options level = options;
-  level.method = Method::log;
-  level.tolerance = 0.0;
-  level.max_iterations = kIterationsOfLevel;
-  for (level.epsilon = options.range * kHot; level.epsilon > options.epsilon; level.epsilon *= kCooling) {
-    level.g = view(g);
-    Potentials found = solve<Real>(cost, a, b, level, monitor);
-    if (found.status == Status::infeasible) break;  // whoever asked for a start will see it, too
-    g = std::move(found.g);
-  }
-  return g;
-}
-
 }  // namespace
 
 template <class Real, class T>
 std::vector<double> start_potentials(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b,
                                      const Options& options, Monitor& monitor) {
+  if (std::max(a.size, b.size) <= 2 * kSample) {
+    return cool_down(b.size, options, monitor,
+                     [&](const Options& level, Monitor& inner) { return solve<Real>(cost, a, b, level, inner); });
+  }
   Whisper inner(monitor);
-  if (std::max(a.size, b.size) <= 2 * kSample) return cool_down<Real>(cost, a, b, options, inner);
 
   const Sample rows = draw(a, 1), cols = draw(b, 2);
   const auto coarse = cost.restrict(view(rows.points), view(cols.points));
@@ -117,8 +83,8 @@ std::vector<double> start_potentials(const Cost<T>& cost, VectorView<const doubl
   const auto strip = cost.restrict(view(rows.points), view(all));
   Pulse pulse(inner);
   std::vector<double> g = column_softmin(Rows<Real>(*strip), x, scale, pulse);
-  const double damping = 1.0 / (1.0 + options.epsilon / options.rho_b);
-  for (double& potential : g) potential = std::isfinite(potential) ? damping * potential / scale : 0.0;
+  const double of_price = damping(options.rho_b, options.epsilon);
+  for (double& potential : g) potential = std::isfinite(potential) ? of_price * potential / scale : 0.0;
   return g;
 }
 

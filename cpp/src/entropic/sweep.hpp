@@ -10,16 +10,14 @@
 
 namespace otfast::entropic {
 
-/// Everything in base 2, and costs in units of epsilon ln 2: c = scale * C. The plan is
-///   P_ij = a_i 2^(u_i + v_j - c_ij),   u_i = f_i log2(e) / epsilon,   v_j = g_j log2(e) / epsilon + log2(b_j).
+/// `Pairs::sweep` in the precision Real.
 template <class Real>
 class Sweep {
  public:
-  /// `damping` = rho / (rho + epsilon) multiplies the potentials of rows; 1 where their marginals are exact.
+  /// Costs are multiplied by `scale`. `damping` = rho / (rho + epsilon) multiplies the potentials of rows; it is 1
+  /// where their marginals are exact.
   Sweep(const Rows<Real>& rows, VectorView<const double> a, double scale, double damping);
 
-  /// Sets u_i = -damping log2 sum_j 2^(v_j - c_ij), +inf for a row without a way, and column_j = sum_i P_ij. Potentials
-  /// v are rounded to Real; what u holds before is a guess. Entries go to `keep` unless it is null.
   void run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, PlanSink* keep, Pulse& pulse);
 
   /// The share of entries above `negligible` times the sum of their row, from a few rows.

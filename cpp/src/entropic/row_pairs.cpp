@@ -1,0 +1,122 @@
+#include "row_pairs.hpp"
+
+#include <limits>
+#include <numeric>
+#include <type_traits>
+
+#include "solver.hpp"
+#include "start.hpp"
+#include "stored_entries.hpp"
+
+namespace otfast::entropic {
+namespace {
+
+constexpr double kLog2E = 1.4426950408889634;
+
+/// The largest exponent, in base 2, that single precision holds to four digits behind the point.
+constexpr double kRoughRange = 2048.0;
+
+/// In single precision: half the memory, and twice the speed where memory is what limits it.
+class StoredKernel final : public ScalingKernel, private PlanSink {
+ public:
+  StoredKernel(VectorView<const double> a, Index cols) : a_(a), entries_(a.size, cols) {}
+
+  std::vector<double> scale_rows(const std::vector<double>& y, Pulse& pulse) const override {
+    const auto weight = [this](Index i, double dot, double unit) { return dot > 0.0 ? a_[i] / (dot * unit) : 0.0; };
+    return entries_.pass(y, weight, pulse);
+  }
+
+  PlanSink* sink() override { return this; }
+  double rounding() const override { return 3e-7; }
+
+ private:
+  void clear(const Chunks&) override {}
+  void put(Index, Index i, const float* e, const RowFacts&) override { entries_.put(i, e); }
+  void put(Index, Index i, const double* e, const RowFacts&) override { entries_.put(i, e); }
+
+  VectorView<const double> a_;
+  StoredEntries<float> entries_;
+};
+
+}  // namespace
+
+template <class Real, class T>
+RowPairs<Real, T>::RowPairs(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b,
+                            const Options& options)
+    : cost_(cost),
+      a_(a),
+      b_(b),
+      options_(options),
+      scale_(kLog2E / options.epsilon),
+      damping_(damping(options.rho_a, options.epsilon)),
+      rows_(cost),
+      sweep_(rows_, a, scale_, damping_) {}
+
+template <class Real, class T>
+void RowPairs<Real, T>::sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column,
+                              PlanSink* keep, Pulse& pulse) {
+  sweep_.run(v, u, column, keep, pulse);
+}
+
+template <class Real, class T>
+bool RowPairs<Real, T>::has_rough() const {
+  return std::is_same_v<Real, double> && options_.range * scale_ <= kRoughRange;
+}
+
+template <class Real, class T>
+void RowPairs<Real, T>::rough_sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column,
+                                    PlanSink* keep, Pulse& pulse) {
+  if (!rough_) rough_.emplace(Rows<float>(cost_), a_, scale_, damping_);
+  rough_->run(v, u, column, keep, pulse);
+}
+
+template <class Real, class T>
+std::vector<double> RowPairs<Real, T>::softmin(const std::vector<double>& x, const std::vector<Node>& cols,
+                                               Pulse& pulse) {
+  std::vector<Node> all(x.size());
+  std::iota(all.begin(), all.end(), 0);
+  const auto part = cost_.restrict(view(all), view(cols));
+  return column_softmin(Rows<Real>(*part), x, scale_, pulse);
+}
+
+template <class Real, class T>
+std::unique_ptr<ScalingKernel> RowPairs<Real, T>::new_kernel() {
+  if (!options_.may_store) return nullptr;
+  return std::make_unique<StoredKernel>(a_, b_.size);
+}
+
+template <class Real, class T>
+std::unique_ptr<KeptPlan> RowPairs<Real, T>::new_plan(const std::vector<double>& v, Pulse& pulse) {
+  // At low temperature few entries matter; products with them alone are then faster than with all, or than new ones.
+  constexpr double kMostEntries = 1 << 25;  // of eight bytes
+  const double density = sweep_.density(v, kNegligible, pulse);
+  const double entries = density * static_cast<double>(a_.size) * static_cast<double>(b_.size);
+  if (entries <= kMostEntries && density <= (options_.may_store ? 0.06 : 0.25)) {
+    return std::make_unique<SparsePlan>(b_.size);
+  }
+  if (options_.may_store) return std::make_unique<DensePlan>(a_.size, b_.size);
+  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v);
+}
+
+template <class Real, class T>
+std::vector<double> RowPairs<Real, T>::start(Monitor& monitor) {
+  if (std::is_same_v<Real, float> || has_rough()) return start_potentials<float>(cost_, a_, b_, options_, monitor);
+  return start_potentials<double>(cost_, a_, b_, options_, monitor);
+}
+
+template <class Real, class T>
+double RowPairs<Real, T>::precision() const {
+  return std::numeric_limits<Real>::epsilon();
+}
+
+template <class Real, class T>
+double RowPairs<Real, T>::faintest() const {
+  return std::is_same_v<Real, float> ? 1e-30 : 1e-290;
+}
+
+template class RowPairs<float, float>;
+template class RowPairs<float, double>;
+template class RowPairs<double, float>;
+template class RowPairs<double, double>;
+
+}  // namespace otfast::entropic
