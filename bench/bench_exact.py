@@ -10,7 +10,8 @@ import otfast as otf
 from cases import BATCHES, CASES, CLOUDS
 from otfast import datasets
 from otfast._certificate import violation
-from otfast.comparison import TOLERANCE, pot_emd, pot_is_installed, scipy_assignment
+from otfast.comparison.exact import TOLERANCE, pot_emd, scipy_assignment
+from otfast.comparison.table import pot_is_installed
 
 needs_pot = pytest.mark.skipif(
     not pot_is_installed(), reason="POT is not installed: it comes with otfast[bench]"

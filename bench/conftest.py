@@ -1,10 +1,19 @@
-"""What holds for all benchmarks: one thread, as the other libraries use."""
+"""What holds for all benchmarks: one thread, for every library."""
+
+import os
+
+# JAX and PyTorch read these when they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_force_host_platform_device_count=1"
+)
 
 import pytest
 
-import otfast as otf
+from otfast.comparison import table
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    otf.set_num_threads(1)
+    with table.one_thread():
+        yield

@@ -63,12 +63,50 @@ def test_bench_compares_certified_answers(capsys):
     otf.set_num_threads(2)
     assert main(["bench", "--quick"]) == 0
     assert otf.get_num_threads() == 2
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "n = 500" in line]
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines() if "n = 500" in line]
     assert len(rows) == 5
     assert all(float(row[-1]) <= 1e-9 for row in rows)
+    errors = [float(line.split()[-2]) for line in printed.splitlines() if "eps = " in line]
+    assert len(errors) == 6
+    assert all(error <= 1.05e-6 for error in errors)
 
 
+@pytest.fixture
+def _few_problems(monkeypatch):
+    """Let tables be short where only one line of them matters."""
+    monkeypatch.setattr(comparison.table, "pot_is_installed", lambda: False)
+    for room in (comparison.exact, comparison.entropic):
+        monkeypatch.setattr(room, "pot_is_installed", lambda: False)
+
+
+@pytest.mark.usefixtures("_few_problems")
 def test_bench_reports_a_wrong_answer(monkeypatch, capsys):
-    monkeypatch.setattr(comparison, "scipy_assignment", lambda problem, C: 0.5)
+    monkeypatch.setattr(comparison.exact, "scipy_assignment", lambda problem, C: 0.5)
     assert main(["bench", "--quick"]) == 1
-    assert "WRONG" in capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
+    wrong = [line for line in printed if "WRONG" in line]
+    assert len(wrong) == 3
+    assert not any("eps = " in line for line in wrong)
+
+
+@pytest.mark.usefixtures("_few_problems")
+def test_bench_reports_an_entropic_answer_with_wrong_marginals(monkeypatch, capsys):
+    def spoiled(problem, epsilon):
+        f, g, n_iter = solve(problem, epsilon)
+        return comparison.entropic.Potentials(f + 1e-5, g, n_iter)
+
+    solve = comparison.entropic.otfast_sinkhorn
+    monkeypatch.setattr(comparison.entropic, "otfast_sinkhorn", spoiled)
+    assert not comparison.entropic.compare(quick=True)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "eps = " in line]
+    assert [line.endswith("WRONG") for line in lines] == [True] * 6
+
+
+def test_a_peer_far_from_the_tolerance_gives_no_ratio(capsys):
+    table = comparison.table.Table(("otfast", "one", "two"), ("error",))
+    table.print_line("first", {"otfast": 1.0, "one": 3.0, "two": 2.0}, [1e-7], True, failed=["two"])
+    table.print_line("second", {"otfast": 1.0, "two": 2.0}, [None], True, failed=["two"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["first", "1.0000", "3.0000", "2.0000", "3.0", "1.0e-07"]
+    assert second.split() == ["second", "1.0000", "-", "2.0000", "-", "-"]

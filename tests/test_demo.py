@@ -10,6 +10,9 @@ import otfast as otf
 from otfast.cli import main
 from otfast.demo import digits
 from otfast.demo.colour_transfer import Palette, recolour
+from otfast.demo.entropic import GreyLevels
+from otfast.demo.entropic_colours import EntropicMap, Pixels
+from otfast.demo.entropic_time import growth
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +33,39 @@ def test_pictures_are_there_and_not_blank(demo):
         "colour_palettes.png",
         "colour_transfer.png",
         "digits_alike.png",
+        "entropic_colours.png",
+        "entropic_plans.png",
+        "entropic_time.png",
     ]
     for picture in pictures:
         assert str(picture) in printed
-        pixels = imread(picture)[..., :3]
+        pixels = np.rint(255 * imread(picture)[..., :3]).astype(np.int64)
         assert min(pixels.shape[:2]) > 400
-        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500
+        assert len(np.unique(pixels @ [1 << 16, 1 << 8, 1])) > 500
 
 
 def test_printed_gaps_are_certificates(demo):
     _, printed = demo
-    gaps = [float(gap) for gap in re.findall(r"  (\d\.\de[-+]\d\d)  ", printed)]
-    assert len(gaps) == 2
-    assert all(0.0 <= gap <= 1e-12 for gap in gaps)
+    rows = re.findall(r"^(.*?)  +[\d.]+  +(\d\.\de[-+]\d\d)  ", printed, re.MULTILINE)
+    exact = [float(gap) for problem, gap in rows if "eps" not in problem]
+    entropic = [float(error) for problem, error in rows if "eps" in problem and "float32" not in problem]
+    single = [float(error) for problem, error in rows if "float32" in problem]
+    assert [len(exact), len(entropic), len(single)] == [4, 12, 3]
+    assert all(0.0 <= gap <= 1e-12 for gap in exact)
+    assert all(0.0 <= error <= 1.05e-6 for error in entropic)
+    assert all(0.0 <= error <= 5e-5 for error in single)
+
+
+def test_entropic_transport_cools_down_to_exact_transport(demo):
+    _, printed = demo
+    number = r"(\d\.\d{3}e[-+]\d\d)"
+    rows = re.findall(rf"^ +([\de.-]+)  +{number}  +{number}$", printed, re.MULTILINE)
+    epsilon, excess, distance = np.array(rows, dtype=float).T
+    assert len(rows) == 9
+    for falling in (epsilon, excess, distance):
+        assert (np.diff(falling) < 0.0).all()
+        assert (falling > 0.0).all()
+    assert distance[-1] < 0.01 * distance[0]
 
 
 def test_shapes_are_recognised_wherever_they_stand(demo):
@@ -70,6 +93,39 @@ def test_recolouring_by_one_shift_is_that_shift(rng):
     palette = Palette.of(image, 3)
     shift = np.array([0.3, 0.1, 0.2])
     np.testing.assert_allclose(recolour(image, palette, palette.colours + shift), image + shift)
+
+
+def test_grey_levels_are_a_measure_with_the_mean_of_the_image(rng):
+    grey = rng.integers(0, 16, (20, 30)) / 15
+    found = GreyLevels.of(np.repeat(grey[..., None], 3, axis=2), 16)
+    assert (np.diff(found.levels) > 0.0).all()
+    assert found.weights.sum() == pytest.approx(1.0)
+    assert found.weights @ found.levels == pytest.approx(grey.mean())
+
+
+def test_the_entropic_map_extends_the_plan(rng, monkeypatch):
+    monkeypatch.setattr("otfast.demo.entropic_colours._BLOCK_SIZE", 100)
+    x, y = rng.random((2, 25, 3), dtype=np.float32)
+    a, b = rng.dirichlet(np.ones(25), 2)
+    result = otf.sinkhorn(a, b, otf.PointCloud(x, y), 0.05)
+    extended = EntropicMap(y, b, result.potential_b, 0.05)
+    images, arrived = extended(x, a)
+    np.testing.assert_allclose(images, result.barycentric_projection(y), atol=1e-4)
+    np.testing.assert_allclose(arrived, b, atol=1e-4)
+
+
+def test_every_pixel_moves_to_the_image_of_its_colour(rng):
+    image = rng.integers(0, 3, (8, 9, 3)) / 2
+    y, b = rng.random((5, 3)), rng.dirichlet(np.ones(5))
+    target = EntropicMap(y, b, np.zeros(5), 0.1)
+    moved, error = Pixels.of(image).move(target)
+    images, arrived = target(image.reshape(-1, 3), np.full(72, 1 / 72))
+    np.testing.assert_allclose(moved.reshape(-1, 3), images, atol=1e-6)
+    assert error == pytest.approx(np.abs(arrived - b).sum(), abs=1e-5)
+
+
+def test_growth_is_the_exponent_of_the_larger_sizes():
+    assert growth((10, 20, 40, 80), [1.0, 1.0, 0.4**3, 0.8**3]) == pytest.approx(3.0)
 
 
 def test_moving_images_changes_their_distances_as_the_formula_says(rng):

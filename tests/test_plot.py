@@ -31,6 +31,17 @@ def test_a_heat_map_shows_the_plan_between_its_marginals(ax, rng):
     assert beside.collections[0].get_datalim(beside.transData).x1 == pytest.approx(a.max())
 
 
+def test_a_heat_map_leaves_blank_what_an_entropic_plan_hardly_uses(ax, rng):
+    x = np.sort(rng.random(40))
+    result = otf.sinkhorn(None, None, otf.PointCloud(x[:, None]), 1e-2)
+    plan = result.plan
+    assert (plan > 0.0).all()
+    plot.plan(result, ax)
+    shown = ax.images[0].get_array()
+    assert np.array_equal(np.ma.getmaskarray(shown), plan <= plan.max() / 256)
+    assert 0.9 < shown.sum() < 1.0
+
+
 def test_a_large_heat_map_keeps_all_mass(ax, rng):
     result = otf.emd_1d(rng.random(3000), rng.random(700))
     plot.plan(result, ax)

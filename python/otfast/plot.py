@@ -27,6 +27,9 @@ SECOND = "#e07a3f"
 #: Plans are drawn with at most this many cells along a side: more than a screen tells apart.
 _MOST_CELLS = 512
 
+#: Cells of a plan without atoms are drawn from this share of the largest on: a step of the colours.
+_LEAST_SHARE = 1 / 256
+
 #: Area in points squared of the largest mark of a cloud of at most so many points; larger clouds have smaller
 #: ones.
 _LARGEST_MARK = 60.0
@@ -57,7 +60,8 @@ def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r")
 
     Notes
     -----
-    A large plan is summed over cells as it is read, and never made dense.
+    A large plan is summed over cells as it is read, and never made dense. Cells without mass stay blank; in a
+    plan without atoms, such as an entropic one, so do those with less than 1/256 of the largest mass.
 
     Examples
     --------
@@ -73,8 +77,9 @@ def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r")
     rows, cols = sparse.coords
     shape = (min(n, _MOST_CELLS), min(m, _MOST_CELLS))
     cells, _, _ = np.histogram2d(rows, cols, shape, [(0, n), (0, m)], weights=sparse.data)
+    least = 0.0 if transport.coupling.n_atoms is not None else _LEAST_SHARE * cells.max()
     ax.imshow(
-        np.where(cells > 0.0, cells, np.nan),
+        np.where(cells > least, cells, np.nan),
         cmap=cmap,
         vmin=0.0,
         extent=(-0.5, m - 0.5, n - 0.5, -0.5),

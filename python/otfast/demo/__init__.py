@@ -1,4 +1,4 @@
-"""What ``otfast demo`` shows: exact transport at work on real images.
+"""What ``otfast demo`` shows: transport at work on real images.
 
 Each part is a module with a function ``run(folder, quick)`` that solves something, draws it, and returns a
 `Part`.
@@ -11,12 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from otfast._extras import import_extra
-from otfast.demo import colour_transfer, digits
+from otfast.demo import colour_transfer, digits, entropic, entropic_colours, entropic_time
 from otfast.demo.report import Part, format_part
 
 __all__ = ["PARTS", "run"]
 
-PARTS: tuple[Callable[[Path, bool], Part], ...] = (colour_transfer.run, digits.run)
+PARTS: tuple[Callable[[Path, bool], Part], ...] = (
+    colour_transfer.run,
+    digits.run,
+    entropic.run,
+    entropic_colours.run,
+    entropic_time.run,
+)
 
 
 def run(folder: Path, quick: bool = False) -> list[Part]:
