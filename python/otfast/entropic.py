@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from otfast import _core
 from otfast._batch import Problems, TransportBatch, check_problems
+from otfast._divergence import Divergence, sinkhorn_divergence
 from otfast._entropic_result import (
     STATUSES,
     UnbalancedTransport,
@@ -20,6 +21,7 @@ from otfast._entropic_result import (
 )
 from otfast._entropic_solve import is_cold, solve
 from otfast._entropic_validation import check_epsilon, check_tol, check_unbalanced, is_balanced
+from otfast._unrolled import Unrolled, sinkhorn_unrolled
 from otfast._validation import (
     FloatArray,
     as_array,
@@ -37,9 +39,13 @@ if TYPE_CHECKING:
     from otfast._core import _SinkhornBatchResult, _SinkhornResult
 
 __all__ = [
+    "Divergence",
     "UnbalancedTransport",
+    "Unrolled",
     "sinkhorn",
     "sinkhorn_batch",
+    "sinkhorn_divergence",
+    "sinkhorn_unrolled",
 ]
 
 _FLOAT32 = np.dtype(np.float32)
