@@ -5,7 +5,14 @@ from importlib.metadata import version as _version
 from otfast import cost, entropic, exact
 from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
-from otfast.entropic import sinkhorn, sinkhorn_batch
+from otfast.entropic import (
+    Divergence,
+    Unrolled,
+    sinkhorn,
+    sinkhorn_batch,
+    sinkhorn_divergence,
+    sinkhorn_unrolled,
+)
 from otfast.errors import ConvergenceWarning, InfeasibleError
 from otfast.exact import assignment, emd, emd_1d, emd_batch, wasserstein, wasserstein_1d
 from otfast.progress import Progress
@@ -16,12 +23,14 @@ __version__ = _version("otfast")
 __all__ = [
     "ConvergenceWarning",
     "DenseCost",
+    "Divergence",
     "Grid",
     "InfeasibleError",
     "LowRankCost",
     "PointCloud",
     "Progress",
     "Transport",
+    "Unrolled",
     "__version__",
     "assignment",
     "cost",
@@ -34,6 +43,8 @@ __all__ = [
     "set_num_threads",
     "sinkhorn",
     "sinkhorn_batch",
+    "sinkhorn_divergence",
+    "sinkhorn_unrolled",
     "wasserstein",
     "wasserstein_1d",
 ]

@@ -202,6 +202,16 @@ def grid_value(
     g: NDArray[np.float64],
     epsilon: float,
 ) -> float: ...
+def softmin(
+    cost: Cost32 | Cost64,
+    h: NDArray[np.float64],
+    epsilon: float,
+    wide: bool,
+    transpose: bool,
+    monitor: _Monitor,
+) -> NDArray[np.float64]: ...
+def c_transform(cost: Cost32 | Cost64, h: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]: ...
+def product_value(cost: Cost32 | Cost64, r: NDArray[np.float64], c: NDArray[np.float64]) -> float: ...
 def line_distance32(
     x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
 ) -> NDArray[np.float64]: ...

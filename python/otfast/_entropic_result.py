@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from otfast import _core
+from otfast._entropic_validation import is_balanced
+from otfast._metric import Metric
 from otfast._validation import FloatArray
 from otfast.cost import Cost, Grid
 from otfast.errors import ConvergenceWarning, InfeasibleError
@@ -57,6 +60,11 @@ class EntropicCoupling:
     def n_atoms(self) -> None:
         """Not counted: every pair that is not forbidden has some mass."""
         return None
+
+    @property
+    def metric(self) -> Metric | None:
+        """The metric of the cost, if it has one."""
+        return self.cost.metric
 
     def rows(self, i0: int, i1: int) -> FloatArray:
         """Return the rows ``P[i0:i1]``."""
@@ -122,6 +130,50 @@ class GridCoupling(EntropicCoupling):
         return _core.grid_value(self.cost.axis_costs(), *factors, self.epsilon)
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class UnbalancedTransport(Transport):
+    """The solution of an entropic transport problem whose marginals have a price.
+
+    It has all of `Transport`, with other derivatives: no constant of the potentials is arbitrary here.
+
+    Attributes
+    ----------
+    epsilon : float
+        The temperature ε.
+    rho_a, rho_b : float
+        The prices of a deviation from `a` and from `b`; infinite where none is allowed.
+    """
+
+    epsilon: float
+    rho_a: float
+    rho_b: float
+
+    @property
+    def gradient_a(self) -> FloatArray:
+        """The derivative of `value` in `a`: (ρ_a + ε)(1 − exp(−f/ρ_a)) + ε(Σ b − 1).
+
+        It is what the divergences of the objective say where P is fixed, with P1 = a exp(−f/ρ_a); ρ_a = ∞
+        leaves f + ε(Σ b − 1).
+        """
+        return self._weight_gradient(self.potential_a, self.rho_a, self.b)
+
+    @property
+    def gradient_b(self) -> FloatArray:
+        """The derivative of `value` in `b`: the same with g, ρ_b and Σ a."""
+        return self._weight_gradient(self.potential_b, self.rho_b, self.a)
+
+    def feasible(self) -> Transport:
+        """Raise `ValueError`: a plan with a price on its marginals is not meant to have them."""
+        raise ValueError(
+            "feasible() needs a problem with exact marginals; solve it again with unbalanced=None"
+        )
+
+    def _weight_gradient(self, potential: FloatArray, rho: float, others: _Array) -> FloatArray:
+        f = potential.astype(np.float64)
+        worth = f if math.isinf(rho) else -(rho + self.epsilon) * np.expm1(-f / rho)
+        return (worth + self.epsilon * (others.sum() - 1.0)).astype(potential.dtype)  # type: ignore[no-any-return]
+
+
 def needs_double(dtype: np.dtype[np.floating[Any]], spread: float, epsilon: float) -> bool:
     """Whether exponents C/ε of a `float32` cost range too widely for single precision."""
     return dtype == _FLOAT32 and spread * _LOG2E > _SINGLE_RANGE * epsilon
@@ -137,13 +189,19 @@ _INFEASIBLE = (
 
 
 def make_transport(
-    raw: _SinkhornResult, cost: Cost, a: _Array, b: _Array, epsilon: float, wide: bool
+    raw: _SinkhornResult,
+    cost: Cost,
+    a: _Array,
+    b: _Array,
+    epsilon: float,
+    rho: tuple[float, float],
+    wide: bool,
 ) -> Transport:
     """Make a result from what the core returned, in the precision of the cost."""
     dtype = cost.dtype
     coupling = GridCoupling if isinstance(cost, Grid) else EntropicCoupling
     f, g = raw["potential_a"], raw["potential_b"]
-    return Transport(
+    result = Transport(
         value=to_scalar(raw["value"], dtype),
         potential_a=f.astype(dtype),
         potential_b=g.astype(dtype),
@@ -154,6 +212,9 @@ def make_transport(
         b=b,
         coupling=coupling(cost, a, b, f, g, epsilon, wide),
     )
+    if is_balanced(rho):
+        return result
+    return UnbalancedTransport(**vars(result), epsilon=epsilon, rho_a=rho[0], rho_b=rho[1])
 
 
 def check_status(status: str, tol: float, error: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from otfast._metric import Metric
 from otfast._validation import FloatArray
 from otfast.errors import ConvergenceWarning, InfeasibleError
 from otfast.result import SparseCoupling, Transport, to_scalar
@@ -88,8 +89,12 @@ def make_transport(
     b: NDArray[np.float64],
     dtype: np.dtype[np.floating[Any]],
     tol: float = DEFAULT_TOL,
+    metric: Metric | None = None,
 ) -> Transport:
-    """Make a result from what the core returned for the weights `a` and `b`, in the precision of the cost."""
+    """Make a result from what the core returned for the weights `a` and `b`, in the precision of the cost.
+
+    `metric` is that of the cost, if it has one.
+    """
     value = to_scalar(raw["value"], dtype)
     error = relative_gap(raw, a, b)
     mass: FloatArray = raw["mass"]
@@ -106,5 +111,5 @@ def make_transport(
         error=error,
         a=a,
         b=b,
-        coupling=SparseCoupling(raw["rows"], raw["cols"], mass, (a.size, b.size), raw["value"]),
+        coupling=SparseCoupling(raw["rows"], raw["cols"], mass, (a.size, b.size), raw["value"], metric),
     )

@@ -172,7 +172,7 @@ def emd_1d(
     potential_a[order_x], potential_b[order_y] = raw["potential_a"], raw["potential_b"]
     raw["potential_a"], raw["potential_b"] = potential_a, potential_b
     raw["rows"], raw["cols"] = order_x[raw["rows"]].astype(np.int32), order_y[raw["cols"]].astype(np.int32)
-    return make_transport(raw, weights_a, weights_b, dtype)
+    return make_transport(raw, weights_a, weights_b, dtype, metric=("power", 2.0, p))
 
 
 def _as_line(name: str, value: ArrayLike) -> FloatArray:

@@ -72,6 +72,14 @@ def separable_power(metric: Metric) -> float:
     return float(p)
 
 
+def power_of(metric: Metric) -> tuple[float, float]:
+    """Return (p, q) of a metric ‖x − y‖_p^q, for those that are one."""
+    if isinstance(metric, str):
+        return _NAMED_POWERS[metric]
+    name, p, *rest = metric
+    return p, rest[0] if name == "power" else 1.0
+
+
 def point_kernel(x: FloatArray, y: FloatArray, metric: Metric) -> PointKernel:
     """Return what the core computes for points of one data type under a checked metric."""
     name, *parameters = (metric,) if isinstance(metric, str) else metric
@@ -82,10 +90,10 @@ def point_kernel(x: FloatArray, y: FloatArray, metric: Metric) -> PointKernel:
             f"x and y must have the same dimension, but their shapes are {x.shape} and {y.shape}"
         )
     if name == "cosine":
-        return PointKernel(_normalize("x", x), _normalize("y", y), "dot", 1.0)
+        return PointKernel(normalize("x", x), normalize("y", y), "dot", 1.0)
     if name == "mahalanobis":
         return _mahalanobis(x, y, *parameters)
-    p, q = _NAMED_POWERS.get(name) or (parameters[0], parameters[1] if name == "power" else 1.0)
+    p, q = power_of(metric)
     check_range(distance_bound(extents(x, y), p, q), x.dtype, "x and y")
     named = _NAME_OF_POWER.get((p, q))
     return PointKernel(x, y, named) if named else PointKernel(x, y, "power", p, q)
@@ -105,7 +113,8 @@ def _bilinear(x: FloatArray, y: FloatArray, matrix: NDArray[np.float64]) -> Poin
     return PointKernel((x @ matrix).astype(x.dtype), y, "dot")
 
 
-def _normalize(name: str, points: FloatArray) -> FloatArray:
+def normalize(name: str, points: FloatArray) -> FloatArray:
+    """Return points divided by their lengths; a zero vector raises."""
     largest = np.abs(points).max(axis=1, keepdims=True)
     if not largest.all():
         zero = int(np.argmin(largest[:, 0]))

@@ -92,6 +92,15 @@ def as_points(name: str, value: ArrayLike) -> FloatArray:
     return array
 
 
+def as_cloud(name: str, value: ArrayLike) -> FloatArray:
+    """Convert to finite points `(n, d)`; a vector means points on the line."""
+    array = as_array(name, value)
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f"{name} must be points of shape (n, d) or (n,), but its shape is {array.shape}")
+    check_finite(name, array)
+    return array if array.ndim == 2 else array[:, None]
+
+
 def check_finite(name: str, array: FloatArray) -> None:
     """Raise unless every entry is a finite number."""
     finite = np.isfinite(array)

@@ -62,6 +62,11 @@ class Cost(ABC):
     def dtype(self) -> np.dtype[np.floating[Any]]:
         """The precision of the entries, and of results: `float32` or `float64`."""
 
+    @property
+    def metric(self) -> Metric | None:
+        """The metric, as it was given; None for a cost that is not made from points."""
+        return None
+
     @abstractmethod
     def _make_handle(self) -> _core.Cost32 | _core.Cost64: ...
 

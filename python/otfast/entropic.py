@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from otfast import _core
 from otfast._batch import Problems, TransportBatch, check_problems
+from otfast._divergence import Divergence, sinkhorn_divergence
 from otfast._entropic_result import (
     STATUSES,
+    UnbalancedTransport,
     check_batch_status,
     check_status,
     make_transport,
     needs_double,
 )
+from otfast._entropic_solve import is_cold, solve
+from otfast._entropic_validation import check_epsilon, check_tol, check_unbalanced, is_balanced
+from otfast._unrolled import Unrolled, sinkhorn_unrolled
 from otfast._validation import (
     FloatArray,
     as_array,
@@ -25,29 +29,27 @@ from otfast._validation import (
     check_choice,
     check_count,
     check_finite,
-    check_real,
     check_weights,
 )
-from otfast.cost import Cost, DenseCost, Grid, as_cost
+from otfast.cost import Cost, DenseCost, as_cost
 from otfast.progress import Progress, Reporter
 from otfast.result import Transport
 
 if TYPE_CHECKING:
     from otfast._core import _SinkhornBatchResult, _SinkhornResult
 
-__all__ = ["sinkhorn", "sinkhorn_batch"]
+__all__ = [
+    "Divergence",
+    "UnbalancedTransport",
+    "Unrolled",
+    "sinkhorn",
+    "sinkhorn_batch",
+    "sinkhorn_divergence",
+    "sinkhorn_unrolled",
+]
 
 _FLOAT32 = np.dtype(np.float32)
 _METHODS = ("auto", "log", "stabilized", "newton")
-
-#: The temperature, as a share of the spread of the costs, below which potentials of the exact problem are
-#: the better start of Newton's method.
-_COLD = 1.0 / 300.0
-
-#: Pairs up to which the exact problem is solved for a start, and up to which a grid is taken for a cloud of
-#: points at such temperatures.
-_MOST_EXACT = 1 << 32
-_FEW_PAIRS = 1 << 26
 
 _Callback = Callable[[Progress], Any]
 
@@ -156,64 +158,34 @@ def sinkhorn(
     n, m = cost.shape
     weights_a, total_a, single_a = check_weights("a", a, n)
     weights_b, total_b, single_b = check_weights("b", b, m)
-    rho_a, rho_b = _check_unbalanced(unbalanced)
-    if math.isinf(rho_a) and math.isinf(rho_b):
+    rho = check_unbalanced(unbalanced)
+    if is_balanced(rho):
         is_single = single_a or single_b or cost.dtype == _FLOAT32
         weights_b = balance_weights(weights_b, total_a, total_b, is_single)
-    low, high = cost.bounds()
-    epsilon = _check_epsilon(epsilon, max(abs(low), abs(high)), cost.dtype)
+    epsilon = check_epsilon(epsilon, cost.bounds(), cost.dtype)
     check_choice("method", method, _METHODS)
-    tol = _check_tol(tol, cost.dtype)
+    tol = check_tol(tol, cost.dtype)
     max_iter = check_count("max_iter", max_iter)
     start = None if init is None else _check_init(init, n, m)
 
-    spread = high - low
-    wide = needs_double(cost.dtype, spread, epsilon)
     with Reporter(callback, progress, "sinkhorn") as reporter:
-        is_cold = _is_cold(method, epsilon, spread, min(rho_a, rho_b))
-        if is_cold and start is None and n * m <= _MOST_EXACT:
-            balanced_b = weights_b * (weights_a.sum() / weights_b.sum())
-            exact = _core.emd(
-                cost.core, weights_a, balanced_b, "automatic", None, 1e-12, -1, reporter.listener
-            )
-            start = exact["potential_b"] if exact["status"] != "infeasible" else None
-        # In the cold few pairs of points matter; where all can be visited, those are found faster in rows.
-        if isinstance(cost, Grid) and not (is_cold and n * m <= _FEW_PAIRS):
-            raw = _core.sinkhorn_grid(
-                cost.axis_costs(),
-                weights_a,
-                weights_b,
-                epsilon,
-                method,
-                tol,
-                max_iter,
-                rho_a,
-                rho_b,
-                start,
-                spread,
-                reporter.monitor,
-            )
-        else:
-            raw = _core.sinkhorn(
-                cost.core,
-                weights_a,
-                weights_b,
-                epsilon,
-                method,
-                tol,
-                max_iter,
-                rho_a,
-                rho_b,
-                start,
-                isinstance(cost, DenseCost),
-                spread,
-                wide,
-                reporter.monitor,
-            )
+        raw, wide = solve(
+            cost,
+            weights_a,
+            weights_b,
+            epsilon,
+            rho,
+            method,
+            tol,
+            max_iter,
+            start,
+            reporter.monitor,
+            reporter.listener,
+        )
         if reporter.monitor is not None and raw["status"] != "infeasible":
             reporter.finish(raw["n_iter"], raw["error"], raw["value"])
     check_status(raw["status"], tol, raw["error"])
-    return make_transport(raw, cost, weights_a, weights_b, epsilon, wide)
+    return make_transport(raw, cost, weights_a, weights_b, epsilon, rho, wide)
 
 
 def sinkhorn_batch(
@@ -280,17 +252,17 @@ def sinkhorn_batch(
     array([[0.5, 0.5],
            [0. , 0. ]])
     """
-    rho_a, rho_b = _check_unbalanced(unbalanced)
-    problems = check_problems(A, B, C, balanced=math.isinf(rho_a) and math.isinf(rho_b))
+    rho = check_unbalanced(unbalanced)
+    problems = check_problems(A, B, C, balanced=is_balanced(rho))
     low, high = problems.bounds
-    epsilon = _check_epsilon(epsilon, max(abs(low), abs(high)), problems.dtype)
+    epsilon = check_epsilon(epsilon, problems.bounds, problems.dtype)
     check_choice("method", method, _METHODS)
-    tol = _check_tol(tol, problems.dtype)
+    tol = check_tol(tol, problems.dtype)
     max_iter = check_count("max_iter", max_iter)
     wide = needs_double(problems.dtype, high - low, epsilon)
     with Reporter(callback, progress, "sinkhorn_batch") as reporter:
         start = None
-        if _is_cold(method, epsilon, high - low, min(rho_a, rho_b)):
+        if is_cold(method, epsilon, high - low, min(rho)):
             balanced_b = problems.b * (problems.a.sum(axis=1) / problems.b.sum(axis=1))[:, None]
             exact = _core.emd_batch(
                 problems.costs, problems.a, balanced_b, "automatic", 1e-12, -1, reporter.listener
@@ -305,13 +277,12 @@ def sinkhorn_batch(
             method,
             tol,
             max_iter,
-            rho_a,
-            rho_b,
+            *rho,
             start,
             wide,
             reporter.monitor,
         )
-        batch = EntropicBatch(raw, problems, epsilon, wide)
+        batch = EntropicBatch(raw, problems, epsilon, rho, wide)
         infeasible = raw["status"] == STATUSES.index("infeasible")
         if reporter.monitor is not None and not infeasible.any():
             reporter.finish(len(batch), float(batch.error.max()), float(batch.value.sum()))
@@ -322,10 +293,18 @@ def sinkhorn_batch(
 class EntropicBatch(TransportBatch):
     """What `sinkhorn_batch` returns."""
 
-    def __init__(self, raw: _SinkhornBatchResult, problems: Problems, epsilon: float, wide: bool) -> None:
+    def __init__(
+        self,
+        raw: _SinkhornBatchResult,
+        problems: Problems,
+        epsilon: float,
+        rho: tuple[float, float],
+        wide: bool,
+    ) -> None:
         super().__init__(problems)
         self._raw = raw
         self._epsilon = epsilon
+        self._rho = rho
         self._wide = wide
 
     def _make(self, k: int) -> Transport:
@@ -340,7 +319,7 @@ class EntropicBatch(TransportBatch):
         }
         cost = DenseCost(self._problems.cost(k))
         a, b = self._problems.a[k], self._problems.b[k]
-        return make_transport(problem, cost, a, b, self._epsilon, self._wide)
+        return make_transport(problem, cost, a, b, self._epsilon, self._rho, self._wide)
 
     @property
     def value(self) -> FloatArray:
@@ -364,30 +343,6 @@ class EntropicBatch(TransportBatch):
         return self._raw["error"].copy()
 
 
-def _is_cold(method: str, epsilon: float, spread: float, rho: float) -> bool:
-    """Whether potentials of the exact problem are the best start that is to be had.
-
-    Where deviations from the marginals are cheap, mass does not travel as far as in that problem.
-    """
-    return method in ("auto", "newton") and epsilon < _COLD * spread and rho > 0.1 * spread
-
-
-def _check_epsilon(epsilon: Any, largest: float, dtype: np.dtype[np.floating[Any]]) -> float:
-    number = check_real("epsilon", epsilon, 0.0, strictly=True)
-    if not largest < 1e-3 * float(np.finfo(dtype).max) * number:
-        raise ValueError(
-            f"epsilon = {number:g} is too small for costs up to {largest:g}: their ratio exceeds the "
-            f"range of {dtype}"
-        )
-    return number
-
-
-def _check_tol(tol: Any, dtype: np.dtype[np.floating[Any]]) -> float:
-    if tol is None:
-        return 1e-5 if dtype == _FLOAT32 else 1e-6
-    return check_real("tol", tol, 0.0)
-
-
 def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np.float64]:
     """Check both potentials; those of the columns determine those of the rows."""
     if not isinstance(init, tuple | list) or len(init) != 2:
@@ -398,19 +353,3 @@ def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np
     check_finite("init[0]", f)
     check_finite("init[1]", g)
     return g.astype(np.float64, copy=False)
-
-
-def _check_unbalanced(unbalanced: Any) -> tuple[float, float]:
-    if unbalanced is None:
-        return math.inf, math.inf
-    pair = unbalanced if isinstance(unbalanced, tuple | list) else (unbalanced, unbalanced)
-    if len(pair) != 2:
-        raise ValueError(f"unbalanced must be a number or a pair of numbers, not {unbalanced!r}")
-    rho_a, rho_b = (_check_rho(rho) for rho in pair)
-    return rho_a, rho_b
-
-
-def _check_rho(rho: Any) -> float:
-    if isinstance(rho, float | np.floating) and rho == math.inf:
-        return math.inf
-    return check_real("unbalanced", rho, 0.0, strictly=True)

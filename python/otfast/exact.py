@@ -25,6 +25,7 @@ from otfast._metric import extents
 from otfast._validation import (
     FloatArray,
     as_array,
+    as_cloud,
     balance_weights,
     check_choice,
     check_count,
@@ -171,7 +172,7 @@ def emd(
             if raw["status"] != "infeasible":
                 reporter.finish(raw["n_iter"], relative_gap(raw, weights_a, weights_b), raw["value"])
     check_status(raw["status"], tol)
-    result = make_transport(raw, weights_a, weights_b, cost.dtype, tol)
+    result = make_transport(raw, weights_a, weights_b, cost.dtype, tol, cost.metric)
     if not result.converged and raw["status"] == "optimal":
         warn_inaccurate("the solver", result.error)
     return result
@@ -430,7 +431,7 @@ def wasserstein(
     2.0
     """
     p = check_real("p", p, 1.0)
-    points_x, points_y = _as_cloud("x", x), _as_cloud("y", y)
+    points_x, points_y = as_cloud("x", x), as_cloud("y", y)
     if points_x.shape[1] != points_y.shape[1]:
         raise ValueError(
             "x and y must have points of the same dimension, "
@@ -488,14 +489,6 @@ def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np
 def _check_stopping(tol: float | None, max_iter: int | None) -> tuple[float, int]:
     tolerance = DEFAULT_TOL if tol is None else check_real("tol", tol, 0.0)
     return tolerance, -1 if max_iter is None else check_count("max_iter", max_iter)
-
-
-def _as_cloud(name: str, value: ArrayLike) -> FloatArray:
-    array = as_array(name, value)
-    if array.ndim not in (1, 2) or array.size == 0:
-        raise ValueError(f"{name} must be points of shape (n, d) or (n,), but its shape is {array.shape}")
-    check_finite(name, array)
-    return array if array.ndim == 2 else array[:, None]
 
 
 def _range_exponent(x: FloatArray, y: FloatArray) -> int:

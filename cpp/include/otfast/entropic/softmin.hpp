@@ -1,0 +1,22 @@
+// Soft minima over the rows and columns of a cost: half an iteration of Sinkhorn's algorithm in the log domain.
+#pragma once
+
+#include <vector>
+
+#include "otfast/core/cost.hpp"
+#include "otfast/core/monitor.hpp"
+#include "otfast/core/views.hpp"
+
+namespace otfast::entropic {
+
+/// -epsilon log sum_j exp((h_j - C_ij) / epsilon) for every row i; h_j may be -inf, and +inf comes out for a row
+/// without a way. Arithmetic over pairs is in the precision Real, safe from overflow for any h.
+template <class Real, class T>
+std::vector<double> softmin_of_rows(const Cost<T>& cost, VectorView<const double> h, double epsilon, Monitor& monitor);
+
+/// -epsilon log sum_i exp((h_i - C_ij) / epsilon) for every column j.
+template <class Real, class T>
+std::vector<double> softmin_of_columns(const Cost<T>& cost, VectorView<const double> h, double epsilon,
+                                       Monitor& monitor);
+
+}  // namespace otfast::entropic

@@ -1,0 +1,78 @@
+"""One call of the entropic core, with the start that suits the temperature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otfast import _core
+from otfast._entropic_result import needs_double
+from otfast.cost import Cost, DenseCost, Grid
+from otfast.progress import Monitor
+
+if TYPE_CHECKING:
+    from otfast._core import _SinkhornResult
+
+_Array = NDArray[np.float64]
+
+#: The temperature, as a share of the spread of the costs, below which potentials of the exact problem are
+#: the better start of Newton's method.
+_COLD = 1.0 / 300.0
+
+#: Pairs up to which the exact problem is solved for a start, and up to which a grid is taken for a cloud of
+#: points at such temperatures.
+_MOST_EXACT = 1 << 32
+_FEW_PAIRS = 1 << 26
+
+
+def solve(
+    cost: Cost,
+    a: _Array,
+    b: _Array,
+    epsilon: float,
+    rho: tuple[float, float],
+    method: str,
+    tol: float,
+    max_iter: int,
+    start: _Array | None,
+    monitor: Monitor | None,
+    listener: Monitor | None,
+) -> tuple[_SinkhornResult, bool]:
+    """Solve an entropic problem whose arguments are checked.
+
+    `start` are potentials of the columns; `listener` is for the preliminary work of finding some.
+
+    Returns
+    -------
+    raw, wide
+        What the core returned, and whether it computed in double precision for a cost in single precision.
+    """
+    low, high = cost.bounds()
+    spread = high - low
+    n, m = cost.shape
+    wide = needs_double(cost.dtype, spread, epsilon)
+    cold = is_cold(method, epsilon, spread, min(rho))
+    if cold and start is None and n * m <= _MOST_EXACT:
+        balanced_b = b * (a.sum() / b.sum())
+        exact = _core.emd(cost.core, a, balanced_b, "automatic", None, 1e-12, -1, listener)
+        start = exact["potential_b"] if exact["status"] != "infeasible" else None
+    # In the cold few pairs of points matter; where all can be visited, those are found faster in rows.
+    if isinstance(cost, Grid) and not (cold and n * m <= _FEW_PAIRS):
+        axes = cost.axis_costs()
+        raw = _core.sinkhorn_grid(axes, a, b, epsilon, method, tol, max_iter, *rho, start, spread, monitor)
+    else:
+        in_memory = isinstance(cost, DenseCost)
+        raw = _core.sinkhorn(
+            cost.core, a, b, epsilon, method, tol, max_iter, *rho, start, in_memory, spread, wide, monitor
+        )
+    return raw, wide
+
+
+def is_cold(method: str, epsilon: float, spread: float, rho: float) -> bool:
+    """Whether potentials of the exact problem are the best start that is to be had.
+
+    Where deviations from the marginals are cheap, mass does not travel as far as in that problem.
+    """
+    return method in ("auto", "newton") and epsilon < _COLD * spread and rho > 0.1 * spread
