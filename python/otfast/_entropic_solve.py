@@ -21,6 +21,9 @@ _Array = NDArray[np.float64]
 #: the better start of Newton's method.
 _COLD = 1.0 / 300.0
 
+#: The same on a grid, where products along the axes are cheap until their exponents leave the range of doubles.
+_COLD_GRID = 1.0 / 550.0
+
 #: Pairs up to which the exact problem is solved for a start, and up to which a grid is taken for a cloud of
 #: points at such temperatures.
 _MOST_EXACT = 1 << 32
@@ -53,7 +56,7 @@ def solve(
     spread = high - low
     n, m = cost.shape
     wide = needs_double(cost.dtype, spread, epsilon)
-    cold = is_cold(method, epsilon, spread, min(rho))
+    cold = is_cold(method, epsilon, spread, min(rho), _COLD_GRID if isinstance(cost, Grid) else _COLD)
     if cold and start is None and n * m <= _MOST_EXACT:
         balanced_b = b * (a.sum() / b.sum())
         exact = _core.emd(cost.core, a, balanced_b, "automatic", None, 1e-12, -1, listener)
@@ -70,9 +73,9 @@ def solve(
     return raw, wide
 
 
-def is_cold(method: str, epsilon: float, spread: float, rho: float) -> bool:
+def is_cold(method: str, epsilon: float, spread: float, rho: float, threshold: float = _COLD) -> bool:
     """Whether potentials of the exact problem are the best start that is to be had.
 
     Where deviations from the marginals are cheap, mass does not travel as far as in that problem.
     """
-    return method in ("auto", "newton") and epsilon < _COLD * spread and rho > 0.1 * spread
+    return method in ("auto", "newton") and epsilon < threshold * spread and rho > 0.1 * spread

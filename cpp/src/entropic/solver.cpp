@@ -66,6 +66,8 @@ class Solver {
   void choose_and_run() {
     constexpr double kHot = 1.0 / 20.0;  // of the range
     constexpr Index kPatience = 60;
+    // Where marginals are cheap, iterations contract by a factor that depends on no cost.
+    if (damping_a_ * damping_b_ < 0.95) return iterate(kNoLimit);
     if (options_.epsilon < kHot * options_.range) return ascend();
     iterate_in_memory(kPatience);
     if (!is_over_) climb_to_the_top();
@@ -81,10 +83,12 @@ class Solver {
 
   /// Scales the rows. Far from the solution, methods that need no full precision there do with single precision.
   void sweep(PlanSink* keep) {
-    constexpr double kRough = 1e-3;  // errors that single precision tells well enough
-    const bool is_rough = may_be_rough_ && pairs_.has_rough() && error_ > kRough && options_.tolerance < kRough;
+    constexpr double kRough = 1e-3;     // errors that single precision tells well
+    constexpr double kRoughest = 1e-4;  // and those that it cannot tell
+    is_rough_ = may_be_rough_ && pairs_.has_rough() && error_ > kRough && options_.tolerance < kRoughest &&
+                iterations_ + 1 < options_.max_iterations;
     ++iterations_;
-    if (is_rough) {
+    if (is_rough_) {
       pairs_.rough_sweep(v_, u_, column_, keep, pulse_);
     } else {
       pairs_.sweep(v_, u_, column_, keep, pulse_);
@@ -93,7 +97,7 @@ class Solver {
       if (a_[i] > 0.0 && u_[static_cast<std::size_t>(i)] == kInfinity) throw Infeasible{};
     }
     plan_mass_ = std::accumulate(column_.begin(), column_.end(), 0.0);
-    if (is_rough && violation() <= kRough) {
+    if (is_rough_ && violation() <= kRoughest) {
       error_ = violation();
       sweep(keep);
     }
@@ -263,12 +267,30 @@ class Solver {
     if (is_done(violation())) return;
     move_columns();
     sweep(plan_.get());
+    // Where a step fails, through rounding or far from the solution, Sinkhorn's iterations gain something in any case:
+    // few at first, more each time.
+    Index burst = 1;
     while (!is_done(violation())) {
-      if (climb()) continue;
-      // Rounding or a bad start: Sinkhorn's iteration gains something in any case.
-      move_columns();
+      if (!has_faint_columns() && climb()) continue;
+      if (iterations_ >= options_.max_iterations) continue;
+      if (burst == 1) {
+        move_columns();
+      } else {
+        iterate(iterations_ + burst);
+        if (is_over_) return;
+      }
+      burst = std::min<Index>(2 * burst, 256);
       sweep(plan_.get());
     }
+  }
+
+  /// Whether the plan misses some columns so far that no derivative tells the way.
+  bool has_faint_columns() const {
+    const double faintest = pairs_.faintest() * mass_;
+    for (std::size_t j = 0; j < column_.size(); ++j) {
+      if (b_[static_cast<Index>(j)] > 0.0 && !(column_[j] > faintest)) return true;
+    }
+    return false;
   }
 
   /// A Newton step, cut until it gains enough (Armijo's rule); false if none does, and then nothing has changed.
@@ -290,7 +312,8 @@ class Solver {
     for (std::size_t j = 0; j < step.size(); ++j) slope += residual[j] * step[j] * kLog2E;
     const std::vector<double> u = u_, v = v_, column = column_;
     const double mass = plan_mass_;
-    const double rounding = pairs_.precision() * size_of_terms();
+    const double terms = size_of_terms();
+    bool is_rough = is_rough_;
     for (double length = 1.0; length > kShortest; length *= 0.5) {
       for (std::size_t j = 0; j < step.size(); ++j) v_[j] = v[j] + length * kLog2E * step[j];
       sweep(plan_.get());
@@ -303,8 +326,10 @@ class Solver {
         const double weight = b_[static_cast<Index>(j)];
         if (weight > 0.0) gain += weight * worth_of_change(v[j] - log_b_[j], v_[j] - log_b_[j], options_.rho_b);
       }
-      const bool is_visible = length * slope > 100.0 * rounding;
-      if (is_visible ? gain >= kGain * length * slope : violation() < error) return true;
+      is_rough = is_rough || is_rough_;
+      const double precision = is_rough ? std::numeric_limits<float>::epsilon() : pairs_.precision();
+      const bool is_visible = length * slope > 100.0 * precision * terms;
+      if (is_visible ? gain >= kGain * length * slope : violation() < 0.5 * error) return true;
       if (iterations_ >= options_.max_iterations) break;
     }
     u_ = u;
@@ -396,6 +421,7 @@ class Solver {
   Status status_ = Status::optimal;
   bool is_over_ = false;
   bool may_be_rough_ = false;
+  bool is_rough_ = false;  ///< the last sweep
   double error_ = kInfinity;
   Index iterations_ = 0;
 };
