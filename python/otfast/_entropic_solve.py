@@ -21,7 +21,8 @@ _Array = NDArray[np.float64]
 #: the better start of Newton's method.
 _COLD = 1.0 / 300.0
 
-#: The same on a grid, where products along the axes are cheap until their exponents leave the range of doubles.
+#: The same on a grid, where products along the axes are cheap until their exponents leave the range of
+#: doubles.
 _COLD_GRID = 1.0 / 550.0
 
 #: Pairs up to which the exact problem is solved for a start, and up to which a grid is taken for a cloud of

@@ -306,7 +306,8 @@ class Solver {
       residual[j] = wanted - column_[j];
       extra[j] = kRidge * std::min(1.0, error) * weight + options_.epsilon / options_.rho_b * wanted;
     }
-    const double reduction = std::min(0.1, std::sqrt(error));
+    // Enough for quadratic convergence, but no more than ends the work.
+    const double reduction = std::max(std::min(0.1, error), 0.3 * options_.tolerance / error);
     const std::vector<double> step = newton_step(*plan_, damping_a_, extra, residual, reduction, pulse_);
     double slope = 0.0;
     for (std::size_t j = 0; j < step.size(); ++j) slope += residual[j] * step[j] * kLog2E;
