@@ -19,7 +19,7 @@ _Array = NDArray[np.float64]
 
 #: The temperature, as a share of the spread of the costs, below which potentials of the exact problem are
 #: the better start of Newton's method.
-_COLD = 1.0 / 300.0
+_COLD = 1.0 / 150.0
 
 #: The same on a grid, where products along the axes are cheap until their exponents leave the range of
 #: doubles.

@@ -98,7 +98,7 @@ def sinkhorn(
         ``"log"``: Sinkhorn's iterations in the log domain. ``"stabilized"``: the same on a kernel in memory,
         made anew when the scalings have moved far; needs 4 n m bytes. ``"newton"``: Newton's method on the
         semi-dual, which needs few passes at any temperature. ``"auto"``: iterations for ε above 1/20 of the
-        spread of the costs, in memory where C is an array; Newton's method below, and there below 1/300 it
+        spread of the costs, in memory where C is an array; Newton's method below, and there below 1/150 it
         starts from the potentials of the exact problem.
     init : (f, g), optional
         Potentials, of shapes `(n,)` and `(m,)`, to start from: those of a similar problem.

@@ -10,8 +10,11 @@
 namespace otfast::entropic {
 namespace {
 
-/// Points of a sample; problems up to twice this size are solved without one.
-constexpr Index kSample = 256;
+/// Problems of so many points are solved without a sample.
+constexpr Index kSmall = 256;
+
+/// Points of a sample: more where there is more to gain.
+Index sample_size(Index points) { return points <= 1024 ? 128 : 256; }
 
 /// A bit mixer (splitmix64): the sample is random, and always the same.
 std::uint64_t mixed(std::uint64_t bits) {
@@ -27,7 +30,7 @@ struct Sample {
 };
 
 /// Points at equal steps of mass along a random order: likely where the weight is, heavy ones several times.
-Sample draw(VectorView<const double> weights, std::uint64_t seed) {
+Sample draw(VectorView<const double> weights, Index count, std::uint64_t seed) {
   std::vector<Node> order(static_cast<std::size_t>(weights.size));
   std::iota(order.begin(), order.end(), 0);
   const auto key = [seed](Node i) { return mixed(seed ^ static_cast<std::uint64_t>(i)); };
@@ -38,8 +41,8 @@ Sample draw(VectorView<const double> weights, std::uint64_t seed) {
   Index taken = 0;
   for (const Node i : order) {
     passed += weights[i];
-    while (taken < kSample && (static_cast<double>(taken) + 0.5) * total < passed * static_cast<double>(kSample)) {
-      share[static_cast<std::size_t>(i)] += 1.0 / static_cast<double>(kSample);
+    while (taken < count && (static_cast<double>(taken) + 0.5) * total < passed * static_cast<double>(count)) {
+      share[static_cast<std::size_t>(i)] += 1.0 / static_cast<double>(count);
       ++taken;
     }
   }
@@ -59,13 +62,15 @@ Sample draw(VectorView<const double> weights, std::uint64_t seed) {
 template <class Real, class T>
 std::vector<double> start_potentials(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b,
                                      const Options& options, Monitor& monitor) {
-  if (std::max(a.size, b.size) <= 2 * kSample) {
+  const Index largest = std::max(a.size, b.size);
+  if (largest <= kSmall) {
     return cool_down(b.size, options, monitor,
                      [&](const Options& level, Monitor& inner) { return solve<Real>(cost, a, b, level, inner); });
   }
   Whisper inner(monitor);
 
-  const Sample rows = draw(a, 1), cols = draw(b, 2);
+  const Index count = sample_size(largest);
+  const Sample rows = draw(a, count, 1), cols = draw(b, count, 2);
   const auto coarse = cost.restrict(view(rows.points), view(cols.points));
   Options of_sample = options;
   of_sample.method = Method::newton;
