@@ -9,6 +9,7 @@ void bind_entropic(py::module_& module);
 void bind_exact(py::module_& module);
 void bind_line(py::module_& module);
 void bind_rounding(py::module_& module);
+void bind_stochastic(py::module_& module);
 void bind_weights(py::module_& module);
 
 }  // namespace otfast::bindings
@@ -23,5 +24,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_exact(module);
   bind_line(module);
   bind_rounding(module);
+  bind_stochastic(module);
   bind_weights(module);
 }

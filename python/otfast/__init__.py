@@ -7,10 +7,13 @@ from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
 from otfast.entropic import (
     Divergence,
+    SemiDiscrete,
     Unrolled,
+    semidual,
     sinkhorn,
     sinkhorn_batch,
     sinkhorn_divergence,
+    sinkhorn_stochastic,
     sinkhorn_unrolled,
 )
 from otfast.errors import ConvergenceWarning, InfeasibleError
@@ -29,6 +32,7 @@ __all__ = [
     "LowRankCost",
     "PointCloud",
     "Progress",
+    "SemiDiscrete",
     "Transport",
     "Unrolled",
     "__version__",
@@ -40,10 +44,12 @@ __all__ = [
     "entropic",
     "exact",
     "get_num_threads",
+    "semidual",
     "set_num_threads",
     "sinkhorn",
     "sinkhorn_batch",
     "sinkhorn_divergence",
+    "sinkhorn_stochastic",
     "sinkhorn_unrolled",
     "wasserstein",
     "wasserstein_1d",

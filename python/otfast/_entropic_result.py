@@ -35,7 +35,7 @@ _LOG2E = 1.4426950408889634
 
 
 _Array = NDArray[np.float64]
-_Factors = tuple[_core.Cost32 | _core.Cost64, _Array, _Array, _Array, _Array, float, bool]
+Factors = tuple[_core.Cost32 | _core.Cost64, _Array, _Array, _Array, _Array, float, bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class EntropicCoupling:
         return product if x.ndim == 2 else product[:, 0]
 
     @property
-    def _factors(self) -> _Factors:
+    def _factors(self) -> Factors:
         return (
             self.cost.core,
             self.a,
@@ -217,12 +217,15 @@ def make_transport(
     return UnbalancedTransport(**vars(result), epsilon=epsilon, rho_a=rho[0], rho_b=rho[1])
 
 
-def check_status(status: str, tol: float, error: float) -> None:
-    """Raise where there is no plan, and warn where the work ended early, unless `tol` = 0 asked for that."""
+def check_status(status: str, tol: float, error: float, limit: str = "max_iter") -> None:
+    """Raise where there is no plan, and warn where the work ended early, unless `tol` = 0 asked for that.
+
+    `limit` is the name of the argument that bounds the iterations.
+    """
     if status == "infeasible":
         raise InfeasibleError(_INFEASIBLE)
     if status != "optimal" and not _as_asked(status, tol):
-        _warn_unconverged("the solver", status, tol, error)
+        _warn_unconverged("the solver", status, tol, error, limit)
 
 
 def check_batch_status(statuses: NDArray[np.uint8], tol: float, errors: _Array) -> None:
@@ -240,8 +243,8 @@ def _as_asked(status: str, tol: float) -> bool:
     return tol == 0.0 and status == "iteration_limit"
 
 
-def _warn_unconverged(subject: str, status: str, tol: float, error: float) -> None:
-    cause = "at max_iter" if status == "iteration_limit" else "by the callback"
+def _warn_unconverged(subject: str, status: str, tol: float, error: float, limit: str = "max_iter") -> None:
+    cause = f"at {limit}" if status == "iteration_limit" else "by the callback"
     message = (
         f"{subject} stopped {cause} with an error of {error:.1e}, above tol = {tol:.1e}; allow more "
         "iterations, a larger tol or a larger epsilon"

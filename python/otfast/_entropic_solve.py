@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +73,24 @@ def solve(
             cost.core, a, b, epsilon, method, tol, max_iter, *rho, start, in_memory, spread, wide, monitor
         )
     return raw, wide
+
+
+def full_pass(
+    cost: Cost,
+    a: _Array,
+    b: _Array,
+    epsilon: float,
+    g: _Array | None,
+    *,
+    max_iter: int = 1,
+    monitor: Monitor | None = None,
+) -> _SinkhornResult:
+    """Return what belongs to the potentials g of the columns: f, the dual value and the error.
+
+    That is Sinkhorn's first iteration; another one improves g, and finds columns without a way.
+    """
+    balanced = math.inf, math.inf
+    return solve(cost, a, b, epsilon, balanced, "log", 0.0, max_iter, g, monitor, None)[0]
 
 
 def is_cold(method: str, epsilon: float, spread: float, rho: float, threshold: float = _COLD) -> bool:

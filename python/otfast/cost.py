@@ -105,6 +105,10 @@ class Cost(ABC):
         low, high = self._summarize()[:2]
         return (low, high) if low <= high else (0.0, 0.0)
 
+    def has_forbidden(self) -> bool:
+        """Return whether some pair is forbidden, from one pass over all pairs."""
+        return self._summarize()[3] > 0
+
     def _summarize(self) -> _Summary:
         if self._summary is None:
             self._summary = self.core.summary()

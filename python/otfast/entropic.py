@@ -21,6 +21,9 @@ from otfast._entropic_result import (
 )
 from otfast._entropic_solve import is_cold, solve
 from otfast._entropic_validation import check_epsilon, check_tol, check_unbalanced, is_balanced
+from otfast._semidiscrete import SemiDiscrete
+from otfast._semidual import semidual
+from otfast._stochastic import sinkhorn_stochastic
 from otfast._unrolled import Unrolled, sinkhorn_unrolled
 from otfast._validation import (
     FloatArray,
@@ -40,11 +43,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Divergence",
+    "SemiDiscrete",
     "UnbalancedTransport",
     "Unrolled",
+    "semidual",
     "sinkhorn",
     "sinkhorn_batch",
     "sinkhorn_divergence",
+    "sinkhorn_stochastic",
     "sinkhorn_unrolled",
 ]
 
