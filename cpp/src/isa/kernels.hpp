@@ -99,8 +99,8 @@ struct Kernels {
 
   // --- Plans of entropic transport, a row after another. Denormals are to be flushed to zero (`FlushDenormals`).
 
-  /// e[j] = 2^(v[j] - scale * c[j] + shift), 0 below twice the least normal number; returns the sum. Good to a few units
-  /// in the last place of the exponent. v[j] may be -inf; n <= 4096, so that the sum is good in single precision.
+  /// e[j] = 2^(v[j] - scale * c[j] + shift), 0 below twice the least normal number; returns the sum. Good to a few
+  /// units in the last place of the exponent. v[j] may be -inf; n <= 4096, so that the sum is good in single precision.
   T (*exponentials)(const T* c, T scale, const T* v, T shift, Index n, T* e);
 
   /// max over j of v[j] - scale * c[j].
