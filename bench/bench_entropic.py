@@ -88,8 +88,6 @@ def test_points_without_matrix(benchmark, peer, case):
 @pytest.mark.parametrize("epsilon", [0.1, 0.01])
 def test_batch(benchmark, peer, epsilon):
     count, n = ENTROPIC_BATCH
-    if peer.package == "otfast" and not hasattr(otf, "sinkhorn_batch"):
-        pytest.skip("otfast has no sinkhorn_batch")
     A, B, C = otf.datasets.small_problems(n, count=count)
     C /= C.max((1, 2), keepdims=True)
     answers = run(benchmark, f"batch-{count}x{n}-eps-{epsilon:g}", peer, "batch", A, B, C, epsilon)
