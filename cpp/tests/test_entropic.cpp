@@ -62,6 +62,17 @@ void test_exponentials(const Kernels<T>& kernels, const char* isa) {
     CHECK(std::abs(static_cast<double>(sum) - expected_sum) <= 1000.0 * eps * expected_sum, "%s", isa);
     const auto found = static_cast<double>(kernels.max_exponent(c.data(), scale, v.data(), n));
     CHECK(found == top || std::abs(found - top) <= 4.0 * eps * 430.0, "%s: %g, not %g", isa, found, top);
+    // Costs that both precisions hold give the same bits.
+    using Other = typename otfast::isa::OtherPrecision<T>::type;
+    std::vector<Other> other(c.size());
+    std::vector<T> c_both(c.size()), e_same(c.size()), e_other(c.size());
+    for (std::size_t j = 0; j < c.size(); ++j) {
+      other[j] = static_cast<Other>(static_cast<float>(c[j]));
+      c_both[j] = static_cast<T>(other[j]);
+    }
+    kernels.exponentials(c_both.data(), scale, v.data(), shift, n, e_same.data());
+    kernels.exponentials_of_other(other.data(), scale, v.data(), shift, n, e_other.data());
+    CHECK(e_same == e_other, "%s n=%d", isa, static_cast<int>(n));
     std::vector<T> raised(c.size(), T{-50});
     kernels.raise_columns(c.data(), scale, shift, n, raised.data());
     for (std::size_t j = 0; j < c.size(); ++j) {

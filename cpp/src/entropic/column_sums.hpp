@@ -23,6 +23,17 @@ Real sum_exponentials(const isa::Kernels<Real>& kernels, const Real* c, Real sca
   return sum;
 }
 
+/// The same for costs in the other precision.
+template <class Real>
+Real sum_exponentials(const isa::Kernels<Real>& kernels, const typename isa::OtherPrecision<Real>::type* c, Real scale,
+                      const Real* v, Real shift, Index n, Real* e) {
+  Real sum{0};
+  for (Index j = 0; j < n; j += kRun) {
+    sum += kernels.exponentials_of_other(c + j, scale, v + j, shift, std::min(kRun, n - j), e + j);
+  }
+  return sum;
+}
+
 /// sum_j row_j x_j.
 template <class Real>
 Real dot(const isa::Kernels<Real>& kernels, const Real* row, const Real* x, Index n) {

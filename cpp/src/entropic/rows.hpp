@@ -1,8 +1,7 @@
 // The rows of a cost in the precision of a computation.
 #pragma once
 
-#include <type_traits>
-
+#include "column_sums.hpp"
 #include "isa/kernels.hpp"
 #include "otfast/core/aligned.hpp"
 #include "otfast/core/cost.hpp"
@@ -33,6 +32,13 @@ class Rows {
     AlignedVector<Real> own_;
     AlignedVector<Other> other_;
   };
+
+  /// e_j = 2^(v_j - scale C_ij + shift) for a row; returns the sum.
+  Real exponentials(Index i, Real scale, const Real* v, Real shift, Real* e, Buffer& buffer) const {
+    const isa::Kernels<Real>& kernels = isa::kernels<Real>();
+    if (same_ != nullptr) return sum_exponentials(kernels, row(i, buffer), scale, v, shift, cols(), e);
+    return sum_exponentials(kernels, other_->row(i, 0, cols(), buffer.other_.data()), scale, v, shift, cols(), e);
+  }
 
   const Real* row(Index i, Buffer& buffer) const {
     if (same_ != nullptr) return same_->row(i, 0, cols(), buffer.own_.data());

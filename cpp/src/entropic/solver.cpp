@@ -83,10 +83,12 @@ class Solver {
 
   /// Scales the rows. Far from the solution, methods that need no full precision there do with single precision.
   void sweep(PlanSink* keep) {
-    constexpr double kRough = 1e-3;     // errors that single precision tells well
-    constexpr double kRoughest = 1e-4;  // and those that it cannot tell
+    constexpr double kRough = 2e-4;     // errors that single precision tells well
+    constexpr double kRoughest = 1e-5;  // and those that it cannot tell
+    constexpr Index kMostRough = 16;    // whoever is not near by then may be kept away by rounding
     is_rough_ = may_be_rough_ && pairs_.has_rough() && error_ > kRough && options_.tolerance < kRoughest &&
-                iterations_ + 1 < options_.max_iterations;
+                iterations_ + 1 < options_.max_iterations && rough_sweeps_ < kMostRough && is_tame();
+    rough_sweeps_ += is_rough_ ? 1 : 0;
     ++iterations_;
     if (is_rough_) {
       pairs_.rough_sweep(v_, u_, column_, keep, pulse_);
@@ -101,6 +103,15 @@ class Solver {
       error_ = violation();
       sweep(keep);
     }
+  }
+
+  /// Whether potentials are of a size of which single precision keeps digits behind the point.
+  bool is_tame() const {
+    constexpr double kMost = 2048.0;
+    for (std::size_t j = 0; j < v_.size(); ++j) {
+      if (b_[static_cast<Index>(j)] > 0.0 && !(std::abs(v_[j]) < kMost)) return false;
+    }
+    return true;
   }
 
   /// The error that is left in the columns, all rows being right.
@@ -423,6 +434,7 @@ class Solver {
   bool is_over_ = false;
   bool may_be_rough_ = false;
   bool is_rough_ = false;  ///< the last sweep
+  Index rough_sweeps_ = 0;
   double error_ = kInfinity;
   Index iterations_ = 0;
 };

@@ -14,7 +14,7 @@ namespace {
 constexpr Index kSmall = 256;
 
 /// Points of a sample: more where there is more to gain.
-Index sample_size(Index points) { return points <= 1024 ? 128 : 256; }
+Index sample_size(Index points) { return points <= 512 ? 128 : 256; }
 
 /// A bit mixer (splitmix64): the sample is random, and always the same.
 std::uint64_t mixed(std::uint64_t bits) {
@@ -74,7 +74,7 @@ std::vector<double> start_potentials(const Cost<T>& cost, VectorView<const doubl
   const auto coarse = cost.restrict(view(rows.points), view(cols.points));
   Options of_sample = options;
   of_sample.method = Method::newton;
-  of_sample.tolerance = 1e-3;
+  of_sample.tolerance = 2e-2;
   of_sample.max_iterations = 100;
   of_sample.may_store = true;
   const Potentials found = solve<Real>(*coarse, view(rows.weights), view(cols.weights), of_sample, inner);

@@ -56,12 +56,12 @@ std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<do
     const FlushDenormals flush_denormals;
     for (Index r = 0; r < count; ++r) {
       const Index i = first + r;
-      const Real* c = rows_.row(i, buffer);
       Real* e = entries.data() + r * n;
       auto& potential = u[static_cast<std::size_t>(i)];
       Real shift = std::isfinite(potential) ? static_cast<Real>(potential) : Real{0};
-      Real sum = sum_exponentials(kernels, c, scale_, v_.data(), shift, n, e);
+      Real sum = rows_.exponentials(i, scale_, v_.data(), shift, e, buffer);
       if (!(sum > kLeast && sum < kMost)) {
+        const Real* c = rows_.row(i, buffer);
         Real top = kernels.max_exponent(c, scale_, v_.data(), n);
         if (!(top > -std::numeric_limits<Real>::infinity())) top = Real{0};
         shift = -top;

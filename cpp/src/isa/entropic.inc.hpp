@@ -90,23 +90,40 @@ inline Vector<T> load_partial(const T* from, Index count, T fill) {
   return v;
 }
 
+/// A vector of T from numbers of either precision.
 template <class T>
-T exponentials(const T* c, T scale, const T* v, T shift, Index n, T* e) {
+inline Vector<T> load_as(const T* from) {
+  return load(from);
+}
+
+template <class T>
+inline Vector<T> load_as(const typename OtherPrecision<T>::type* from) {
+  using Other = typename OtherPrecision<T>::type;
+  typedef Other Raw __attribute__((vector_size(kLanes<T> * sizeof(Other))));
+  Raw raw;
+  __builtin_memcpy(&raw, from, sizeof raw);
+  return __builtin_convertvector(raw, Vector<T>);
+}
+
+template <class T, class C>
+T exponentials(const C* c, T scale, const T* v, T shift, Index n, T* e) {
   constexpr Index kChains = 2;
   Vector<T> sum[kChains] = {};
   Index j = 0;
   for (; j + kChains * kLanes<T> <= n; j += kChains * kLanes<T>) {
     for (Index u = 0; u < kChains; ++u) {
       const Index at = j + u * kLanes<T>;
-      const Vector<T> power = power_of_two<T>((load(v + at) + shift) - scale * load(c + at));
+      const Vector<T> power = power_of_two<T>((load(v + at) + shift) - scale * load_as<T>(c + at));
       store(e + at, power);
       sum[u] += power;
     }
   }
   for (; j < n; j += kLanes<T>) {
     const Index count = n - j < kLanes<T> ? n - j : kLanes<T>;
+    Vector<T> c_part{};
+    for (Index lane = 0; lane < count; ++lane) c_part[lane] = static_cast<T>(c[j + lane]);
     const Vector<T> v_part = load_partial(v + j, count, static_cast<T>(-kInfinity));
-    const Vector<T> power = power_of_two<T>((v_part + shift) - scale * load_partial(c + j, count, T{0}));
+    const Vector<T> power = power_of_two<T>((v_part + shift) - scale * c_part);
     for (Index lane = 0; lane < count; ++lane) e[j + lane] = power[lane];
     sum[0] += power;
   }

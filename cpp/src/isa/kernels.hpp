@@ -103,6 +103,9 @@ struct Kernels {
   /// units in the last place of the exponent. v[j] may be -inf; n <= 4096, so that the sum is good in single precision.
   T (*exponentials)(const T* c, T scale, const T* v, T shift, Index n, T* e);
 
+  /// The same for costs in the other precision.
+  T (*exponentials_of_other)(const typename OtherPrecision<T>::type* c, T scale, const T* v, T shift, Index n, T* e);
+
   /// max over j of v[j] - scale * c[j].
   T (*max_exponent)(const T* c, T scale, const T* v, Index n);
 
