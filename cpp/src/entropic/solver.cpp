@@ -180,7 +180,7 @@ class Solver {
       status_ = Status::iteration_limit;
       return true;
     }
-    if (monitor_.due() && monitor_.report({iterations_, error, value()})) {
+    if (monitor_.stopped() || (monitor_.due() && monitor_.report({iterations_, error, value()}))) {
       status_ = Status::stopped;
       return true;
     }
@@ -306,7 +306,7 @@ class Solver {
 
   /// A Newton step, cut until it gains enough (Armijo's rule); false if none does, and then nothing has changed.
   bool climb() {
-    constexpr double kRidge = 1e-2;  // times the error: what the Hessian lacks where the plan nearly falls apart
+    constexpr double kRidge = 3e-2;  // times the error: what the Hessian lacks where the plan nearly falls apart
     constexpr double kGain = 1e-4, kShortest = 1e-4;
     const double error = violation();
     std::vector<double> residual(v_.size(), 0.0), extra(v_.size(), 0.0);
@@ -316,6 +316,10 @@ class Solver {
       const double wanted = weight * std::exp2((log_b_[j] - v_[j]) * options_.epsilon / options_.rho_b);
       residual[j] = wanted - column_[j];
       extra[j] = kRidge * std::min(1.0, error) * weight + options_.epsilon / options_.rho_b * wanted;
+      // The mass of a column grows like an exponential: far below what is wanted, the secant and not the tangent tells
+      // how far to go. Their slopes are the logarithmic mean of both masses and the lower one.
+      if (is_balanced() && column_[j] < 0.5 * wanted)
+        extra[j] += residual[j] / std::log(wanted / column_[j]) - column_[j];
     }
     // Enough for quadratic convergence, but no more than ends the work.
     const double reduction = std::max(std::min(0.1, error), 0.3 * options_.tolerance / error);
@@ -326,6 +330,8 @@ class Solver {
     const double mass = plan_mass_;
     const double terms = size_of_terms();
     bool is_rough = is_rough_;
+    // Where rounding hides the gain, the error has to fall; fast, if iterations would do as well.
+    const double worth_it = is_balanced() ? 0.95 : 0.5;
     for (double length = 1.0; length > kShortest; length *= 0.5) {
       for (std::size_t j = 0; j < step.size(); ++j) v_[j] = v[j] + length * kLog2E * step[j];
       sweep(plan_.get());
@@ -341,7 +347,7 @@ class Solver {
       is_rough = is_rough || is_rough_;
       const double precision = is_rough ? std::numeric_limits<float>::epsilon() : pairs_.precision();
       const bool is_visible = length * slope > 100.0 * precision * terms;
-      if (is_visible ? gain >= kGain * length * slope : violation() < 0.5 * error) return true;
+      if (is_visible ? gain >= kGain * length * slope : violation() < worth_it * error) return true;
       if (iterations_ >= options_.max_iterations) break;
     }
     u_ = u;
