@@ -52,6 +52,19 @@ def test_point_clouds_are_never_stored(weights):
     assert growth(setup, "cost.max(); cost.mean()") < 2e6
 
 
+@pytest.mark.parametrize("epsilon", [0.5, 0.02, 0.005, 1e-4])
+def test_entropic_plans_of_point_clouds_are_never_stored(epsilon):
+    # Stored, the plan would have 128 MB. At low temperature the few entries that matter are kept.
+    setup = f"{WEIGHTS}; cost = otf.PointCloud(*rng.random((2, n, 2)))"
+    assert growth(setup, f"otf.sinkhorn(a, b, cost, {epsilon}).value_linear") < 40e6
+
+
+def test_grids_are_taken_axis_by_axis():
+    # There are 16 000 points, and 256 million pairs of them.
+    setup = "axis = np.linspace(0, 1, int(n**0.585)); grid = otf.Grid(axis, axis)"
+    assert growth(setup, "otf.sinkhorn(None, None, grid, 0.01).value_linear") < 10e6
+
+
 def test_batches_are_not_copied():
     setup = "k = n // 40; C = rng.random((k, 400, 400)); A, B = rng.dirichlet(np.ones(400), (2, k))"
     assert growth(setup, "otf.emd_batch(A, B, C)") < 25e6

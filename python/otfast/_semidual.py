@@ -73,8 +73,8 @@ def semidual(
 
     References
     ----------
-    .. [1] Cuturi and Peyré, "A smoothed dual approach for variational Wasserstein problems", 2016: theorem
-       2.4.
+    .. [1] Cuturi and Peyré, "A smoothed dual approach for variational Wasserstein problems", 2016: the
+       Legendre transform of entropic transport.
     .. [2] Peyré and Cuturi, "Computational Optimal Transport", 2019: section 5.
 
     Examples
