@@ -1,6 +1,7 @@
 """Entropic transport against the theory: optimality, closed forms, limits, the same on every cost."""
 
 import pickle
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -192,6 +193,34 @@ def test_masses_and_scales(clouds, method):
         heavy = otf.sinkhorn(a * mass, b * mass, C, 0.1, method=method, tol=1e-10)
         np.testing.assert_allclose(heavy.plan, base.plan * mass, atol=1e-9 * mass)
         assert_solves(heavy, a * mass, b * mass, C, 0.1)
+
+
+def test_costs_at_the_ends_of_the_range(clouds):
+    a, b, x, y = clouds
+    C = sqeuclidean(x, y)
+    plan = otf.sinkhorn(a, b, C, 0.05, tol=1e-9).plan
+    for scale in (1e-299, 1e299):
+        np.testing.assert_allclose(
+            otf.sinkhorn(a, b, C * scale, 0.05 * scale, tol=1e-9).plan, plan, atol=1e-8
+        )
+    single = C.astype(np.float32)
+    for scale in (np.float32(1e-30), np.float32(1e33)):
+        result = otf.sinkhorn(a, b, single * scale, 0.05 * float(scale))
+        np.testing.assert_allclose(result.plan, plan, atol=1e-5)
+    # An offset that leaves no digits for the costs is not taken for forbidden pairs.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", otf.ConvergenceWarning)
+        assert np.isfinite(otf.sinkhorn(a, b, C + 1e17, 0.05, max_iter=50).potential_a).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("epsilon", [1.0, 1e-2, 1e-3])
+def test_weights_of_all_sizes(seed, epsilon):
+    rng = np.random.default_rng(seed)
+    C = sqeuclidean(rng.random((6, 2)), rng.random((5, 2)))
+    a, b = np.full(6, 1 / 6), np.array([1e-30, 1e-60, 0.5, 0.5, 1e-300])
+    for costs, rows, columns in ((C, a, b), (C.T, b, a)):
+        assert_solves(otf.sinkhorn(rows, columns, costs, epsilon), rows, columns, costs, epsilon)
 
 
 def test_constant_cost_and_repeated_points(rng):

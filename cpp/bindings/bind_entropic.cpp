@@ -1,4 +1,6 @@
 // Entropic transport.
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <string>
 
@@ -49,7 +51,8 @@ auto in_precision(bool wide, const Work& work) {
 template <class T>
 py::dict sinkhorn(const Cost<T>& cost, const Array<double>& a, const Array<double>& b, double epsilon,
                   const std::string& method, double tolerance, Index max_iterations, double rho_a, double rho_b,
-                  const std::optional<Array<double>>& g, bool may_store, double range, bool wide, py::object monitor) {
+                  const std::optional<Array<double>>& g, bool may_store, double range, double largest, bool wide,
+                  py::object monitor) {
   Options options{.epsilon = epsilon,
                   .method = method_of(method),
                   .tolerance = tolerance,
@@ -57,7 +60,8 @@ py::dict sinkhorn(const Cost<T>& cost, const Array<double>& a, const Array<doubl
                   .rho_a = rho_a,
                   .rho_b = rho_b,
                   .may_store = may_store,
-                  .range = range};
+                  .range = range,
+                  .largest = largest};
   const VectorView<const double> a_view = vector_view(a, "a");
   const VectorView<const double> b_view = vector_view(b, "b");
   if (a_view.size != cost.rows() || b_view.size != cost.cols()) throw py::value_error("weights do not fit the cost");
@@ -127,6 +131,7 @@ py::dict sinkhorn_batch(const py::array_t<T, py::array::c_style>& C, const Array
     const CostSummary range = summarize(cost);
     Options options = common;
     options.range = std::max(0.0, range.max - range.min);
+    options.largest = std::max(std::abs(range.max), std::abs(range.min));
     if (g) options.g = {g->row(k), problems.m};
     batch.put(k, in_precision<T>(wide, [&](auto real) {
                 return entropic::solve<decltype(real)>(cost, problems.a(k), problems.b(k), options, inner);
@@ -262,7 +267,7 @@ void bind_precision(py::module_& module) {
   const auto f = py::arg("f").noconvert(), g = py::arg("g").noconvert();
   module.def("sinkhorn", &sinkhorn<T>, py::arg("cost"), a, b, py::arg("epsilon"), py::arg("method"),
              py::arg("tolerance"), py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), g,
-             py::arg("may_store"), py::arg("range"), py::arg("wide"), py::arg("monitor"));
+             py::arg("may_store"), py::arg("range"), py::arg("largest"), py::arg("wide"), py::arg("monitor"));
   module.def("sinkhorn_batch", &sinkhorn_batch<T>, py::arg("C").noconvert(), py::arg("A").noconvert(),
              py::arg("B").noconvert(), py::arg("epsilon"), py::arg("method"), py::arg("tolerance"),
              py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), py::arg("G").noconvert(), py::arg("wide"),

@@ -157,6 +157,7 @@ def sinkhorn(
     g: NDArray[np.float64] | None,
     may_store: bool,
     range: float,
+    largest: float,
     wide: bool,
     monitor: _Monitor,
 ) -> _SinkhornResult: ...

@@ -30,6 +30,9 @@ _FLOAT32 = np.dtype(np.float32)
 #: Exponents, in base 2, up to which single precision keeps enough digits behind the point.
 _SINGLE_RANGE = 512.0
 
+#: Temperatures up to which 1/ε is a normal number in single precision, with some to spare.
+_SINGLE_SCALE = 1e30
+
 #: log2(e): from natural exponents to those of base 2.
 _LOG2E = 1.4426950408889634
 
@@ -176,7 +179,9 @@ class UnbalancedTransport(Transport):
 
 def needs_double(dtype: np.dtype[np.floating[Any]], spread: float, epsilon: float) -> bool:
     """Whether exponents C/ε of a `float32` cost range too widely for single precision."""
-    return dtype == _FLOAT32 and spread * _LOG2E > _SINGLE_RANGE * epsilon
+    if dtype != _FLOAT32:
+        return False
+    return spread * _LOG2E > _SINGLE_RANGE * epsilon or not 1.0 / _SINGLE_SCALE < epsilon < _SINGLE_SCALE
 
 
 #: As the core numbers them.

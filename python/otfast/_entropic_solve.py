@@ -69,8 +69,10 @@ def solve(
         raw = _core.sinkhorn_grid(axes, a, b, epsilon, method, tol, max_iter, *rho, start, spread, monitor)
     else:
         in_memory = isinstance(cost, DenseCost)
+        largest = max(abs(low), abs(high))
         raw = _core.sinkhorn(
-            cost.core, a, b, epsilon, method, tol, max_iter, *rho, start, in_memory, spread, wide, monitor
+            *(cost.core, a, b, epsilon, method, tol, max_iter, *rho, start),
+            *(in_memory, spread, largest, wide, monitor),
         )
     return raw, wide
 

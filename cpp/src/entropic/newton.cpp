@@ -13,8 +13,9 @@ double dot(const std::vector<double>& x, const std::vector<double>& y) {
 
 }  // namespace
 
-std::vector<double> newton_step(const KeptPlan& plan, double damping, const std::vector<double>& extra,
-                                const std::vector<double>& residual, double reduction, Pulse& pulse) {
+std::vector<double> newton_step(const KeptPlan& plan, double damping, const std::vector<double>& column,
+                                const std::vector<double>& extra, const std::vector<double>& residual, double reduction,
+                                Pulse& pulse) {
   const std::size_t n = residual.size();
   const Index most = 100 + static_cast<Index>(n);
   std::vector<double> degree, diagonal, product;
@@ -22,6 +23,7 @@ std::vector<double> newton_step(const KeptPlan& plan, double damping, const std:
   plan.diagonal(diagonal);
   std::vector<double> inverse(n);
   for (std::size_t j = 0; j < n; ++j) {
+    if (degree[j] < 0.5 * column[j]) degree[j] = column[j];
     const double entry = std::fmax(degree[j] - damping * diagonal[j], 0.0) + extra[j];
     inverse[j] = entry > 0.0 ? 1.0 / entry : 0.0;
     degree[j] += extra[j];

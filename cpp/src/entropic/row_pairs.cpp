@@ -60,7 +60,10 @@ void RowPairs<Real, T>::sweep(std::vector<double>& v, std::vector<double>& u, st
 
 template <class Real, class T>
 bool RowPairs<Real, T>::has_rough() const {
-  return std::is_same_v<Real, double> && options_.range * scale_ <= kRoughRange;
+  // Neither costs nor the scale may leave the range of single precision.
+  constexpr double kMost = 1e30;
+  return std::is_same_v<Real, double> && options_.largest * scale_ <= kRoughRange && options_.largest < kMost &&
+         scale_ < kMost && scale_ > 1.0 / kMost;
 }
 
 template <class Real, class T>

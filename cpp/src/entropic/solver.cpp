@@ -105,11 +105,12 @@ class Solver {
     }
   }
 
-  /// Whether potentials are of a size of which single precision keeps digits behind the point.
+  /// Whether single precision keeps digits behind the point of potentials, and holds the masses of all columns.
   bool is_tame() const {
-    constexpr double kMost = 2048.0;
+    constexpr double kMost = 2048.0, kLightest = 0x1p-60;
     for (std::size_t j = 0; j < v_.size(); ++j) {
-      if (b_[static_cast<Index>(j)] > 0.0 && !(std::abs(v_[j]) < kMost)) return false;
+      const double weight = b_[static_cast<Index>(j)];
+      if (weight > 0.0 && !(std::abs(v_[j]) < kMost && weight > kLightest * mass_)) return false;
     }
     return true;
   }
@@ -299,7 +300,8 @@ class Solver {
   bool has_faint_columns() const {
     const double faintest = pairs_.faintest() * mass_;
     for (std::size_t j = 0; j < column_.size(); ++j) {
-      if (b_[static_cast<Index>(j)] > 0.0 && !(column_[j] > faintest)) return true;
+      const double weight = b_[static_cast<Index>(j)];
+      if (weight > 0.0 && !(column_[j] > std::min(faintest, 1e-3 * weight))) return true;
     }
     return false;
   }
@@ -323,7 +325,7 @@ class Solver {
     }
     // Enough for quadratic convergence, but no more than ends the work.
     const double reduction = std::max(std::min(0.1, error), 0.3 * options_.tolerance / error);
-    const std::vector<double> step = newton_step(*plan_, damping_a_, extra, residual, reduction, pulse_);
+    const std::vector<double> step = newton_step(*plan_, damping_a_, column_, extra, residual, reduction, pulse_);
     double slope = 0.0;
     for (std::size_t j = 0; j < step.size(); ++j) slope += residual[j] * step[j] * kLog2E;
     const std::vector<double> u = u_, v = v_, column = column_;

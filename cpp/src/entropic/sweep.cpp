@@ -62,10 +62,12 @@ std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<do
       Real sum = rows_.exponentials(i, scale_, v_.data(), shift, e, buffer);
       if (!(sum > kLeast && sum < kMost)) {
         const Real* c = rows_.row(i, buffer);
-        Real top = kernels.max_exponent(c, scale_, v_.data(), n);
-        if (!(top > -std::numeric_limits<Real>::infinity())) top = Real{0};
-        shift = -top;
+        const Real top = kernels.max_exponent(c, scale_, v_.data(), n);
+        const bool has_way = top > -std::numeric_limits<Real>::infinity();
+        shift = has_way ? -top : Real{0};
         sum = sum_exponentials(kernels, c, scale_, v_.data(), shift, n, e);
+        // Of exponents beyond all precision nothing is left; the row is not forbidden for that.
+        if (has_way && !(sum > Real{0})) sum = Real{1};
       }
       const double softmin = static_cast<double>(shift) - std::log2(static_cast<double>(sum));
       potential = sum > Real{0} ? damping_ * softmin : kInfinity;

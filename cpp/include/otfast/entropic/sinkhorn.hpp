@@ -29,6 +29,7 @@ struct Options {
   VectorView<const double> g{};  ///< potentials of the columns to start from; empty: none
   bool may_store = false;        ///< whether n * m numbers may be kept in memory
   double range = 0.0;            ///< a bound of |C_ij - C_kl| over allowed pairs
+  double largest = 0.0;          ///< and one of |C_ij|
 };
 
 /// Potentials f, g of the plan P_ij = a_i b_j exp((f_i + g_j - C_ij) / epsilon), finite also where there is no weight.
