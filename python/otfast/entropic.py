@@ -138,7 +138,7 @@ def sinkhorn(
     An iteration takes one exponential for each pair, in the precision of the cost (in double precision where
     exponents C/ε of a `float32` cost range over more than 350). Memory beyond the cost is O(n + m) for
     ``"log"``, 4 n m bytes for ``"stabilized"``, and for ``"newton"`` that of the entries of P that matter,
-    or 4 n m bytes where C is an array and most of them do. All threads share the passes over large problems.
+    or 2 n m bytes where C is an array and most of them do. All threads share the passes over large problems.
     Results do not depend on their number beyond rounding.
 
     References

@@ -6,13 +6,12 @@
 
 #include "solver.hpp"
 #include "start.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLog2E = 1.4426950408889634;
-
 /// The largest exponent, in base 2, for which no sum that matters leaves the range of doubles.
 constexpr double kLinearRange = 800.0;
 

@@ -8,11 +8,10 @@
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
 #include "rows.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
-
-constexpr double kLog2E = 1.4426950408889634;
 
 /// Goes through the rows of a plan: P_ij = 2^(u_i + v_j - c_ij).
 template <class Real>

@@ -7,11 +7,10 @@
 #include "solver.hpp"
 #include "start.hpp"
 #include "stored_entries.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
-
-constexpr double kLog2E = 1.4426950408889634;
 
 /// The largest exponent, in base 2, that single precision holds to four digits behind the point.
 constexpr double kRoughRange = 2048.0;

@@ -8,14 +8,9 @@
 #include "otfast/core/denormals.hpp"
 #include "rows.hpp"
 #include "sweep.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
-namespace {
-
-constexpr double kLog2E = 1.4426950408889634;
-
-}  // namespace
-
 template <class Real, class T>
 std::vector<double> softmin_of_rows(const Cost<T>& cost, VectorView<const double> h, double epsilon, Monitor& monitor) {
   const Rows<Real> rows(cost);

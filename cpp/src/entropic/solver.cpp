@@ -7,12 +7,12 @@
 #include <numeric>
 
 #include "newton.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLn2 = 0.6931471805599453;
 
 /// Thrown where a row or a column of positive mass has no way to go.

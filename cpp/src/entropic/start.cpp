@@ -6,6 +6,7 @@
 
 #include "solver.hpp"
 #include "sweep.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
@@ -80,7 +81,7 @@ std::vector<double> start_potentials(const Cost<T>& cost, VectorView<const doubl
   const Potentials found = solve<Real>(*coarse, view(rows.weights), view(cols.weights), of_sample, inner);
   if (found.status == Status::infeasible) return std::vector<double>(static_cast<std::size_t>(b.size), 0.0);
 
-  const double scale = std::log2(std::exp(1.0)) / options.epsilon;
+  const double scale = kLog2E / options.epsilon;
   std::vector<double> x(found.f.size());
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = found.f[i] * scale + std::log2(rows.weights[i]);
   std::vector<Node> all(static_cast<std::size_t>(b.size));

@@ -9,11 +9,11 @@
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
 #include "rows.hpp"
+#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
 
-constexpr double kLog2E = 1.4426950408889634;
 constexpr Index kPrecise = 64;  ///< iterations after which v is taken from the sum of all steps
 
 /// e_j in proportion to 2^(v_j - scale c_j), the largest near 1; returns their sum, 0 for a row without a way.
