@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from otfast import cost, entropic, exact
+from otfast import barycenter, cost, entropic, exact
 from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
 from otfast.entropic import (
@@ -37,6 +37,7 @@ __all__ = [
     "Unrolled",
     "__version__",
     "assignment",
+    "barycenter",
     "cost",
     "emd",
     "emd_1d",

@@ -1,0 +1,5 @@
+"""Barycenters of measures: min over μ of Σ_k λ_k OT(μ, ν_k), in all the ways in which they are computed."""
+
+from otfast.barycenter._result import Barycenter, Measure
+
+__all__ = ["Barycenter", "Measure"]
