@@ -8,6 +8,7 @@
 
 #include "check.hpp"
 #include "isa/kernels.hpp"
+#include "otfast/core/aligned.hpp"
 
 namespace {
 
@@ -355,6 +356,107 @@ void test_raise(const Kernels<T>& kernels, const char* isa) {
 }
 
 template <class T>
+void test_products(const Kernels<T>& kernels, const char* isa) {
+  const double accuracy = sizeof(T) == sizeof(float) ? 1e-5 : 1e-13;
+  for (const Index rows : {1, 3, 5, 6, 8, 13}) {
+    for (const Index inner : {1, 7, 300}) {
+      for (const Index n : {1, 3, 4, 9, 17, 40}) {
+        std::vector<T> a(static_cast<std::size_t>(rows * inner)), b(static_cast<std::size_t>(inner * n));
+        for (T& value : a) value = static_cast<T>(uniform(0.0, 1.0));
+        for (T& value : b) value = static_cast<T>(uniform(0.0, 1.0));
+        std::vector<T> out(static_cast<std::size_t>(rows * n));
+        kernels.multiply(a.data(), inner, b.data(), n, rows, inner, n, out.data(), n);
+        // The transposed product takes rows padded to whole vectors.
+        const Index room = (n / otfast::isa::kOverread<T> + 1) * otfast::isa::kOverread<T>;
+        std::vector<T> wide(static_cast<std::size_t>(inner * room)), sums(static_cast<std::size_t>(rows * room));
+        std::vector<T> transposed(a.size());
+        for (Index j = 0; j < inner; ++j) {
+          for (Index q = 0; q < n; ++q) wide[j * room + q] = b[j * n + q];
+          for (Index r = 0; r < rows; ++r) transposed[j * rows + r] = a[r * inner + j];
+        }
+        kernels.add_transposed(transposed.data(), rows, wide.data(), room, inner, rows, n, sums.data(), room);
+        double worst = 0.0;
+        for (Index r = 0; r < rows; ++r) {
+          for (Index q = 0; q < n; ++q) {
+            double sum = 0.0;
+            for (Index j = 0; j < inner; ++j) sum += static_cast<double>(a[r * inner + j]) * b[j * n + q];
+            worst = std::max(worst, std::abs(out[r * n + q] / sum - 1.0));
+            worst = std::max(worst, std::abs(sums[r * room + q] / sum - 1.0));
+          }
+        }
+        CHECK(worst <= accuracy, "%s %d x %d x %d: %g", isa, static_cast<int>(rows), static_cast<int>(inner),
+              static_cast<int>(n), worst);
+      }
+    }
+  }
+}
+
+/// Kernels and lines that range over hundreds of powers of two: what is left out must not be seen in any sum.
+template <class T>
+void test_axis_products(const Kernels<T>& kernels, const char* isa) {
+  const double accuracy = sizeof(T) == sizeof(float) ? 1e-5 : 1e-13;
+  const double range = sizeof(T) == sizeof(float) ? 60.0 : 400.0;
+  constexpr Index kBlock = otfast::isa::kAxisBlock;
+  for (const Index n : {1, 5, 16, 23, 64, 130}) {
+    const Index blocks = (n + kBlock - 1) / kBlock;
+    std::vector<T> kernel(static_cast<std::size_t>(n * n)), maxima(static_cast<std::size_t>(blocks * blocks));
+    for (Index i = 0; i < n; ++i) {
+      for (Index j = 0; j < n; ++j) {
+        const double apart = static_cast<double>(i - j) / static_cast<double>(n);
+        kernel[i * n + j] = static_cast<T>(std::exp2(-range * apart * apart));
+        T& largest = maxima[i / kBlock * blocks + j / kBlock];
+        largest = std::max(largest, kernel[i * n + j]);
+      }
+    }
+    for (const Index lines : {1, 3, 8, 20, 64}) {
+      std::vector<T> in(static_cast<std::size_t>(n * lines)), out(in.size());
+      for (T& value : in) value = uniform(0.0, 1.0) < 0.1 ? T{0} : static_cast<T>(std::exp2(uniform(-range, 0.0)));
+      otfast::AlignedVector<T> scratch(static_cast<std::size_t>(otfast::isa::axis_scratch<T>(n)));
+      for (const bool are_rows : {false, true}) {
+        const Index across = are_rows ? n : 1, along = are_rows ? 1 : lines;
+        kernels.multiply_axis(kernel.data(), maxima.data(), n, in.data(), along, lines, scratch.data(), out.data());
+        double worst = 0.0;
+        for (Index q = 0; q < lines; ++q) {
+          for (Index i = 0; i < n; ++i) {
+            double sum = 0.0;
+            for (Index j = 0; j < n; ++j) {
+              sum += static_cast<double>(kernel[i * n + j]) * static_cast<double>(in[q * across + j * along]);
+            }
+            const double difference = std::abs(out[q * across + i * along] - sum);
+            if (difference > 0.0) worst = std::max(worst, difference / sum);
+          }
+        }
+        CHECK(worst <= accuracy, "%s n=%d lines=%d: %g", isa, static_cast<int>(n), static_cast<int>(lines), worst);
+      }
+    }
+  }
+}
+
+template <class T>
+void test_elementwise(const Kernels<T>& kernels, const char* isa) {
+  const double accuracy = sizeof(T) == sizeof(float) ? 3e-7 : 1e-15;
+  for (const Index n : kSizes) {
+    if (n == 0) continue;
+    std::vector<T> x(static_cast<std::size_t>(n)), y(x.size()), out(x.size());
+    for (T& value : x) value = static_cast<T>(std::exp2(uniform(-100.0, 100.0)));
+    for (T& value : y) value = static_cast<T>(uniform(0.5, 2.0));
+    x[0] = T{0};
+    kernels.logarithms(x.data(), n, out.data());
+    CHECK(out[0] == -kInfinity, "%s", isa);
+    double worst = 0.0;
+    for (Index j = 1; j < n; ++j) {
+      const double exact = std::log2(static_cast<double>(x[j]));
+      worst = std::max(worst, std::abs(out[j] - exact) / std::max(1.0, std::abs(exact)));
+    }
+    CHECK(worst <= accuracy, "%s log2 n=%d: %g", isa, static_cast<int>(n), worst);
+    const auto [least, largest] = kernels.divide(x.data(), y.data(), n, out.data());
+    CHECK(least == *std::min_element(y.begin(), y.end()), "%s", isa);
+    CHECK(largest == *std::max_element(out.begin(), out.end()), "%s", isa);
+    for (Index j = 0; j < n; ++j) CHECK(out[j] == x[j] / y[j], "%s", isa);
+  }
+}
+
+template <class T>
 void test_isa(Isa isa, const char* name) {
   const Kernels<T>* kernels = otfast::isa::kernels_of<T>(isa);
   if (kernels == nullptr) return;
@@ -368,6 +470,9 @@ void test_isa(Isa isa, const char* name) {
   test_point_kernels(*kernels, name);
   test_norm_range(*kernels, name);
   test_raise(*kernels, name);
+  test_products(*kernels, name);
+  test_axis_products(*kernels, name);
+  test_elementwise(*kernels, name);
 }
 
 }  // namespace

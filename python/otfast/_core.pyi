@@ -237,6 +237,27 @@ def grid_value(
     g: NDArray[np.float64],
     epsilon: float,
 ) -> float: ...
+
+class Kernel32(metaclass=_pybind11_type):
+    def __init__(self, cost: Cost32, epsilon: float, monitor: _Monitor) -> None: ...
+    def log_sums(self, x: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]: ...
+
+class Kernel64(metaclass=_pybind11_type):
+    def __init__(self, cost: Cost32 | Cost64, epsilon: float, monitor: _Monitor) -> None: ...
+    def log_sums(self, x: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]: ...
+
+class GridKernel(metaclass=_pybind11_type):
+    def __init__(self, axes: list[NDArray[np.float64]], epsilon: float, monitor: _Monitor) -> None: ...
+    def log_sums(self, x: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def project(
+        self,
+        b: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        alpha: NDArray[np.float64],
+        psi: NDArray[np.float64],
+        count: int,
+    ) -> dict[str, NDArray[np.float64]] | None: ...
+
 def softmin(
     cost: Cost32 | Cost64,
     h: NDArray[np.float64],

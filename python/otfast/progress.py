@@ -37,6 +37,8 @@ class Reporter:
         self._progress = progress
         self._title = title
         self._bar: Any = None
+        self._last = Progress(0, math.nan, math.nan)
+        self._stopped = False
 
     @property
     def monitor(self) -> Monitor | None:
@@ -48,6 +50,11 @@ class Reporter:
         """For preliminary work, which can be stopped, too, but whose progress is not that of the call."""
         return None if self.monitor is None else lambda *_: self._report(0, math.nan, math.nan)
 
+    @property
+    def repeater(self) -> Monitor | None:
+        """For a long pass inside an iteration: says again what was said last; a wish to stop is kept."""
+        return None if self.monitor is None else lambda *_: self._report(*self._last)
+
     def finish(self, iteration: int, error: float, value: float) -> None:
         """Report the final state; the work is over, and a callback that asks to stop changes nothing."""
         self._report(iteration, error, value)
@@ -56,7 +63,10 @@ class Reporter:
         if self._bar is not None:
             self._bar.set_postfix({"error": f"{error:.2e}", "value": f"{value:.6g}"}, refresh=False)
             self._bar.update(iteration - self._bar.n)
-        return self._callback is not None and bool(self._callback(Progress(iteration, error, value)))
+        self._last = Progress(iteration, error, value)
+        if self._callback is not None:
+            self._stopped = bool(self._callback(self._last)) or self._stopped
+        return self._stopped
 
     def __enter__(self) -> Reporter:
         if self._progress:

@@ -204,9 +204,15 @@ template <class Mask>
 inline bool any_lane(Mask mask) {
   using Words = typename VectorType<long long, OTFAST_VECTOR_BYTES>::type;
   const Words words = reinterpret_cast<Words>(mask);
+#if OTFAST_VECTOR_BYTES == 64
+  return _mm512_test_epi64_mask(reinterpret_cast<__m512i>(words), reinterpret_cast<__m512i>(words)) != 0;
+#elif OTFAST_VECTOR_BYTES == 32
+  return _mm256_testz_si256(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(words)) == 0;
+#else
   long long any = 0;
   for (Index lane = 0; lane < kLanes<long long>; ++lane) any |= words[lane];
   return any != 0;
+#endif
 }
 
 template <class T>

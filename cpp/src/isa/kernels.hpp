@@ -25,6 +25,11 @@ struct RowReduction {
   Index infinite = 0;    ///< number of +inf, those of the padding among them
 };
 
+/// What `divide` finds.
+struct Quotients {
+  double least_divisor, largest;
+};
+
 /// Coordinates of points y_0, y_1, ... as the kernels read them: coordinate k of point j at `data[k * stride + j]`.
 /// Kernels load whole vectors, so the last coordinate must be followed by `kOverread<T>` elements that may be read.
 template <class T>
@@ -37,6 +42,16 @@ struct Coordinates {
 /// One vector of the widest instruction set.
 template <class T>
 inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
+
+/// How a kernel along an axis is cut, and how many lines are multiplied at once.
+inline constexpr Index kAxisBlock = 16;
+inline constexpr Index kAxisLines = 64;
+inline constexpr Index kAxisRoom = kAxisLines + kOverread<float>;
+
+template <class T>
+Index axis_scratch(Index n) {
+  return 2 * kOverread<T> * n + 2 * (kAxisLines + 2 * kOverread<T>)*(n / kAxisBlock + 1);
+}
 
 /// The upper half of a float: what a number is where a percent of a percent does not matter.
 using Packed = std::uint16_t;
@@ -117,6 +132,29 @@ struct Kernels {
 
   /// dots[r] = sum_j rows[r * stride + j] * v[j], for `count` rows of n <= 4096 entries.
   void (*dot_rows)(const T* rows, Index stride, const T* v, Index count, Index n, T* dots);
+
+  /// out[r * out_stride + q] = sum_j a[r * a_stride + j] * b[j * b_stride + q] for r < rows, j < inner, q < n.
+  void (*multiply)(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
+                   Index out_stride);
+
+  /// Products of a symmetric kernel of numbers in [0, 1], n x n, the diagonal of which is 1, with up to `kAxisLines`
+  /// lines of numbers >= 0 along an axis; the results lie in `out` likewise. If `along` is 1 the lines lie one after
+  /// another, else side by side, an entry of all of them every `along` numbers. Terms that cannot matter are left out:
+  /// for that it needs the maxima of the blocks of the kernel, `kAxisBlock` wide and high. `scratch` has room for
+  /// `axis_scratch<T>(n)` numbers and starts on a cache line.
+  void (*multiply_axis)(const T* kernel, const T* block_maxima, Index n, const T* in, Index along, Index lines,
+                        T* scratch, T* out);
+
+  /// out[j * out_stride + q] += sum_r a[r * a_stride + j] * b[r * b_stride + q] for r < rows, j < cols, q < n. Rows of
+  /// b and out have room up to a multiple of `kOverread<T>`.
+  void (*add_transposed)(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index cols, Index n,
+                         T* out, Index out_stride);
+
+  /// out = a / b.
+  Quotients (*divide)(const T* a, const T* b, Index n, T* out);
+
+  /// to[j] = log2(from[j]) for from[j] >= 0, finite; -inf below the least normal number.
+  void (*logarithms)(const T* from, Index n, T* to);
 
   /// Writes every j < n with e[j] > threshold to `out` (room for n), ascending, and returns their number. Made for few.
   Index (*find_above)(const T* e, T threshold, Index n, Node* out);

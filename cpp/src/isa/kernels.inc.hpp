@@ -570,6 +570,7 @@ void scale_once(const float* kernel, Index stride, const float* a, const float* 
 }  // namespace otfast::isa
 
 #include "isa/entropic.inc.hpp"
+#include "isa/products.inc.hpp"
 
 namespace otfast::isa {
 namespace {
@@ -591,6 +592,11 @@ constexpr Kernels<T> kTable{
     .raise_columns = raise_columns<T>,
     .add_rows = add_rows<T>,
     .dot_rows = dot_rows<T>,
+    .multiply = multiply<T>,
+    .multiply_axis = multiply_axis<T>,
+    .add_transposed = add_transposed<T>,
+    .divide = divide<T>,
+    .logarithms = logarithms<T>,
     .find_above = find_above<T>,
     .pack = pack<T>,
     .add_packed_rows = add_packed_rows,

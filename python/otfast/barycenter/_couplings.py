@@ -1,0 +1,60 @@
+"""The plans between a barycenter and the measures, from the scalings of their kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otfast._entropic_result import make_transport, needs_double
+from otfast.barycenter._bregman import Problem, Solution
+from otfast.cost import Cost
+from otfast.result import Transport
+
+if TYPE_CHECKING:
+    from otfast._core import _SinkhornResult
+
+_Array = NDArray[np.float64]
+
+_LN2 = math.log(2.0)
+
+
+def make_couplings(
+    problem: Problem,
+    solution: Solution,
+    at: int,
+    costs: Sequence[Cost],
+    measures: Sequence[_Array],
+    w: _Array,
+) -> list[Transport]:
+    """Return the plans of one of the problems, whose barycenter is `w`; one cost may serve all measures."""
+    now = solution.scalings
+    unit = problem.epsilon * _LN2
+    # alpha = log w + f and beta = log b + g in these units; where there is no mass, the soft minimum goes on.
+    with np.errstate(invalid="ignore"):
+        f = np.where(now.alpha[at] > -math.inf, unit * (now.alpha[at] - now.log_w[at]), 0.0)
+        g = np.where(now.beta[at] > -math.inf, now.beta[at] - problem.log_b, -solution.psi[at])
+    g = unit * np.where(np.isfinite(g), g, 0.0)
+    mass = float(w.sum())
+    spreads = [high - low for low, high in (cost.bounds() for cost in costs)]
+    wide = [
+        needs_double(cost.dtype, spread, problem.epsilon) for cost, spread in zip(costs, spreads, strict=True)
+    ]
+    shared = len(costs) == 1
+    parts = zip(measures, f, problem.kernel.split(g), solution.errors[at], strict=True)
+    transports = []
+    for k, (b, f_k, g_k, error) in enumerate(parts):
+        cost, is_wide = (costs[0], wide[0]) if shared else (costs[k], wide[k])
+        raw: _SinkhornResult = {
+            "potential_a": f_k,
+            "potential_b": g_k,
+            "value": float(f_k @ w + g_k @ b) + problem.epsilon * mass * (mass - 1.0),
+            "status": solution.status,
+            "n_iter": solution.n_iter,
+            "error": float(error),
+        }
+        transports.append(make_transport(raw, cost, w, b, problem.epsilon, (math.inf, math.inf), is_wide))
+    return transports

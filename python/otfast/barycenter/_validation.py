@@ -1,0 +1,70 @@
+"""Checks of the arguments that barycenters have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from otfast._validation import (
+    FloatArray,
+    as_array,
+    balance_tolerance,
+    check_finite,
+    check_weights,
+    first_entry,
+)
+
+_Array = NDArray[np.float64]
+
+
+def check_barycentric_weights(weights: ArrayLike | None, count: int) -> tuple[_Array, bool]:
+    """Check the weights λ of `count` measures, `(K,)` or `(L, K)`; None means 1/K each.
+
+    Returns
+    -------
+    weights : ndarray, shape (L, K)
+        Scaled to a sum of 1.
+    is_batch : bool
+        Whether there were L rows.
+    """
+    if weights is None:
+        return np.full((1, count), 1.0 / count), False
+    array = as_array("weights", weights).astype(np.float64, copy=False)
+    if array.ndim not in (1, 2) or array.shape[-1] != count or array.size == 0:
+        raise ValueError(
+            f"weights must have shape ({count},), one for each measure, or (L, {count}) for L barycenters, "
+            f"but their shape is {array.shape}"
+        )
+    check_finite("weights", array)
+    if (array < 0.0).any():
+        raise ValueError(f"weights must not be negative, but {first_entry('weights', array, array < 0.0)}")
+    rows = np.atleast_2d(array)
+    totals = rows.sum(1, keepdims=True)
+    if not (totals > 0.0).all():
+        raise ValueError("weights must not all be zero")
+    return rows / totals, array.ndim == 2
+
+
+def check_measures(name: str, measures: Sequence[FloatArray]) -> tuple[list[_Array], float]:
+    """Check histograms of one mass.
+
+    Returns
+    -------
+    measures : list of ndarray
+        In double precision, scaled to the mass of the first.
+    mass : float
+    """
+    checked = [check_weights(f"{name}[{k}]", measure, measure.size) for k, measure in enumerate(measures)]
+    first, mass, _ = checked[0]
+    balanced = [first]
+    for k, (b, total, is_single) in enumerate(checked[1:], 1):
+        tolerance = balance_tolerance(is_single or checked[0][2])
+        if abs(total - mass) > tolerance * max(total, mass):
+            raise ValueError(
+                f"{name} must have the same mass, but that of {name}[0] is {mass:.9g} and that of "
+                f"{name}[{k}] is {total:.9g}"
+            )
+        balanced.append(b * (mass / total))
+    return balanced, mass
