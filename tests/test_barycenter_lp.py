@@ -44,7 +44,9 @@ def optimum(measures, costs, weights):
     measures = [measures[k] for k in used]
     costs = [costs[k] for k in used]
     pairs = [all_pairs(cost, b) for cost, b in zip(costs, measures, strict=True)]
-    return linear_program(measures, pairs, costs[0].shape[0], np.asarray(weights)[used]).value
+    solution = linear_program(measures, pairs, costs[0].shape[0], np.asarray(weights)[used])
+    assert solution is not None
+    return solution.value
 
 
 def check(result, measures, costs, weights):
@@ -67,7 +69,7 @@ def check(result, measures, costs, weights):
 
 def check_bound(result, measures, costs, weights):
     used = [k for k, weight in enumerate(weights) if weight > 0.0]
-    scale = max(cost.max() for cost in costs)
+    scale = max(np.abs(cost.dense()[np.isfinite(cost.dense())]).max() for cost in costs)
     f = result.potentials
     assert f.shape == (len(used), costs[0].shape[0])
     reached = np.isfinite(f).all(axis=0)

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from otfast import _core
 from otfast.barycenter._annealing import anneal
 from otfast.barycenter._interior_point import interior_point, work_estimate
-from otfast.barycenter._linear_program import Pairs, all_pairs, linear_program
+from otfast.barycenter._linear_program import Pairs, ProgramSolution, all_pairs, linear_program
+from otfast.barycenter._forbidden import find_plan
 from otfast.cost import Cost
+from otfast.errors import InfeasibleError
 from otfast.exact import emd
 from otfast.progress import Monitor
 from otfast.result import Transport
@@ -37,9 +39,9 @@ _ANNEALING_ITERATIONS = 10_000
 #: What the interior point aims at, relative to the tolerance: the rest is for its rounding.
 _INTERIOR_SHARE = 0.1
 
-#: Reduced costs, in units of the largest cost, of the pairs that a restricted program starts from; how many pairs it
-#: may have, and how often it may be extended.
-_NEARLY_ACTIVE = 1e-7
+#: Reduced costs, in units of the value per mass or of the spread of the costs, of the pairs that a restricted program
+#: starts from; how many pairs it may have, and how often it may be extended.
+_NEARLY_ACTIVE = 1e-6
 _MOST_PAIRS = 200_000
 _ROUNDS = 10
 
@@ -135,14 +137,13 @@ def solve(
     n, sizes = costs[0].shape[0], [int(np.count_nonzero(b)) for b in search.measures]
     operations, memory = work_estimate(n, sizes)
     if n * sum(sizes) <= _FEW_PAIRS:
-        search.try_program([all_pairs(*one) for one in zip(search.costs, search.measures, strict=True)])
-        search.n_iter = 1
+        search.solve_whole_program()
     elif operations <= _MOST_OPERATIONS and memory <= _MOST_MEMORY:
         search.follow_central_path(_INTERIOR_ITERATIONS if max_iter is None else max_iter)
-        if not search.is_over:
-            search.generate_columns()
     else:
         search.anneal(_ANNEALING_ITERATIONS if max_iter is None else max_iter)
+    if not search.is_over:
+        search.generate_columns()
     return search.result(measures, costs, active)
 
 
@@ -171,6 +172,8 @@ class _Search:
     @property
     def error(self) -> float:
         """The relative gap."""
+        if not self.plans:
+            return math.inf
         gap = self.value - self.lower_bound
         scale = max(abs(self.value), abs(self.lower_bound))
         rounding = 0.0
@@ -183,6 +186,11 @@ class _Search:
     def is_over(self) -> bool:
         """Whether there is nothing left to do."""
         return self.stopped or self.error <= self.tol
+
+    def solve_whole_program(self) -> None:
+        """Take both bounds from HiGHS."""
+        self.n_iter = 1
+        self.try_program([all_pairs(*one) for one in zip(self.costs, self.measures, strict=True)])
 
     def follow_central_path(self, max_iter: int) -> None:
         """Take both bounds from an interior point."""
@@ -214,33 +222,42 @@ class _Search:
     def generate_columns(self) -> None:
         """Solve the program on pairs of small reduced cost, and add those that its potentials violate."""
         scale = max(high - low for low, high in (cost.bounds() for cost in self.costs))
-        f, g, threshold = self.potentials, self.transforms, _NEARLY_ACTIVE * scale
-        pairs = [
-            _with_atoms(below(*one, threshold), one[0], plan)
-            for one, plan in zip(zip(self.costs, self.measures, f, g, strict=True), self.plans, strict=True)
-        ]
+        # Costs may range so widely that the optimum is far below most of them.
+        unit = min(scale, self.value / self.mass) if self.plans else scale
+        pairs = self._likely_pairs(max(_NEARLY_ACTIVE * unit, _EPS * scale))
         for _ in range(_ROUNDS):
-            if sum(part.rows.size for part in pairs) > _MOST_PAIRS:
+            solution = None if sum(part.rows.size for part in pairs) > _MOST_PAIRS else self.try_program(pairs)
+            if solution is None:
                 return
-            solution = self.try_program(pairs)
             self.n_iter += 1
             self.report()
             if self.is_over:
                 return
             violated = [
-                below(*one, -_EPS * scale)
-                for one in zip(self.costs, self.measures, solution[0], solution[1], strict=True)
+                _pairs_below(*one, -_EPS * scale)
+                for one in zip(self.costs, self.measures, solution.f, solution.g, strict=True)
             ]
             if not any(part.rows.size for part in violated):
                 return
             pairs = [_union(*two) for two in zip(pairs, violated, strict=True)]
 
-    def try_program(self, pairs: list[Pairs]) -> tuple[_Array, list[_Array]]:
-        """Take both bounds from HiGHS, and return its potentials."""
+    def _likely_pairs(self, threshold: float) -> list[Pairs]:
+        """Return pairs of small reduced cost with those of the plans so far, without plans all."""
+        both = list(zip(self.costs, self.measures, strict=True))
+        if not self.plans:
+            return [all_pairs(*one) for one in both]
+        return [
+            _with_atoms(_pairs_below(*one, f, g, threshold), one[0], plan)
+            for one, f, g, plan in zip(both, self.potentials, self.transforms, self.plans, strict=True)
+        ]
+
+    def try_program(self, pairs: list[Pairs]) -> ProgramSolution | None:
+        """Take both bounds from HiGHS, if it solves the program on these pairs."""
         solution = linear_program(self.measures, pairs, self.costs[0].shape[0], self.lam)
-        self.bound_below(solution.f)
-        self.bound_above(solution.weights)
-        return solution.f, solution.g
+        if solution is not None:
+            self.bound_below(solution.f)
+            self.bound_above(solution.weights)
+        return solution
 
     def bound_below(self, f: _Array) -> None:
         """Make potentials feasible, and keep them if they prove more than those so far."""
@@ -264,7 +281,10 @@ class _Search:
         plans = []
         for k, (b, cost) in enumerate(zip(self.measures, self.costs, strict=True)):
             init = (self.potentials[k], self.transforms[k]) if np.isfinite(self.potentials[k]).all() else None
-            plans.append(emd(weights, b, cost, init=init))
+            plan = find_plan(weights, b, cost, init)
+            if plan is None:
+                return
+            plans.append(plan)
         value = math.fsum(weight * plan.value for weight, plan in zip(self.lam, plans, strict=True))
         if value < self.value:
             self.value, self.weights, self.plans = value, weights, plans
@@ -279,6 +299,8 @@ class _Search:
         self, measures: Sequence[_Array], costs: Sequence[Cost], active: NDArray[np.intp]
     ) -> CertifiedBarycenter:
         """Return what was found, with plans also for the measures that had no influence."""
+        if not self.plans:
+            raise InfeasibleError("no plans were found that avoid the forbidden pairs, those of cost +inf")
         plans = dict(zip(active.tolist(), self.plans, strict=True))
         couplings = [
             plans[k] if k in plans else emd(self.weights, b, cost)
@@ -309,7 +331,7 @@ class _Search:
         return listen
 
 
-def below(cost: Cost, b: _Array, f: _Array, g: _Array, threshold: float) -> Pairs:
+def _pairs_below(cost: Cost, b: _Array, f: _Array, g: _Array, threshold: float) -> Pairs:
     """Return the pairs with C_ij − f_i − g_j < threshold in columns of mass."""
     n, m = cost.shape
     columns = np.flatnonzero(b > 0.0)

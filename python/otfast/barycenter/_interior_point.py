@@ -13,6 +13,7 @@ from scipy.linalg import blas, lapack
 
 from otfast import _core
 from otfast.cost import Cost
+from otfast.errors import InfeasibleError
 from otfast.progress import Monitor
 
 __all__ = ["InteriorPoint", "interior_point", "work_estimate"]
@@ -30,7 +31,14 @@ _START = 0.1
 _LEAST_SHIFT = 1e-15
 _MOST_SHIFT = 1e-6
 
-#: Rows of the cost that are read together.
+#: When to give up: after so many steps that leave more than this share of the gap, rounding has taken over.
+_PROGRESS = 0.9
+_PATIENCE = 5
+
+#: The gap that rounding leaves, in units of the spread of the costs: for values near zero.
+_LEAST_GAP = 1e-17
+
+#: Rows of the cost that are read together, in entries.
 _BLOCK_SIZE = 1 << 22
 
 
@@ -41,9 +49,10 @@ class InteriorPoint:
     weights: _Array
     """The barycenter, `(n,)`."""
     potentials: _Array
-    """The potentials f_k of the barycenter's side, `(K, n)`, in the units of the costs."""
+    """The potentials f_k of the barycenter's side, `(K, n)`, in the units of the costs; −inf at such points."""
     slack: _Array
-    """By how much Σ_k λ_k f_k exceeds its least value, `(n,)`, in units of the largest cost."""
+    """By how much Σ_k λ_k f_k exceeds its least value, `(n,)`, in units of the spread of the costs; inf where some
+    measure does not reach a point."""
     n_iter: int
     stopped: bool
     """Whether the monitor asked to stop."""
@@ -51,8 +60,9 @@ class InteriorPoint:
 
 def work_estimate(n: int, sizes: Sequence[int]) -> tuple[float, float]:
     """Return the operations of one iteration, and the memory of all in bytes."""
-    operations = sum(n * m * (2.0 * m + n) + m**3 / 3.0 for m in sizes) + n**3 / 3.0
-    numbers = sum(3.0 * n * m + m * m for m in sizes) + n * n + 2.0 * n * max(sizes)
+    sides = [(min(n, m), max(n, m)) for m in sizes]
+    operations = sum(few * many * (few + many) for few, many in sides) + n**3 / 3.0
+    numbers = sum(3.0 * few * many + few * few for few, many in sides) + n * n + 2.0 * n * max(sizes)
     return operations, 8.0 * numbers
 
 
@@ -92,25 +102,33 @@ def interior_point(
     InteriorPoint
         Neither side is a certificate yet: the plans' marginals hold to about 1e-10.
 
+    Raises
+    ------
+    InfeasibleError
+        If a point has only forbidden pairs. Other causes show as plans that cannot be made for the result.
+
     Notes
     -----
-    Eliminating plans and g_k leaves K symmetric systems of the sizes m_k and one of the size n: an iteration
-    takes O(Σ_k n m_k (n + m_k)) operations, nearly all of them in LAPACK, and there are 15 to 40. Memory is
-    that of three dense plans for every measure.
+    Eliminating the plans and the potentials of the larger side leaves K symmetric systems of the sizes
+    min(n, m_k) and one of the size n: an iteration takes O(Σ_k n m_k min(n, m_k) + n² m_k) operations, nearly all
+    of them in BLAS and LAPACK, with their own threads, and there are 15 to 40. Memory is that of three dense
+    plans for every measure.
 
     References
     ----------
     .. [1] Ge, Wang, Xiong and Ye, "Interior-point methods strike back: solving the Wasserstein barycenter
-       problem", 2019: the elimination, section 4, here in the order that cancels nothing in the last system.
+       problem", 2019: the elimination, section 4, here in an order in which the last system cancels nothing.
     .. [2] Mehrotra, "On the implementation of a primal-dual interior point method", 1992.
     """
     program = _Program(measures, costs, weights)
-    gap = math.inf
+    best, stalled = math.inf, 0
     for iteration in range(max_iter):
         value, gap = program.prepare()
-        if monitor is not None and monitor(iteration, gap / abs(value) if value else gap, value):
+        if monitor is not None and monitor(iteration, gap / abs(value) if value else gap, value + gap):
             return program.end(iteration, stopped=True)
-        if gap <= tol * abs(value) or not program.advance():
+        stalled = 0 if gap < _PROGRESS * best else stalled + 1
+        best = min(best, gap)
+        if gap <= max(tol * abs(value), _LEAST_GAP * program.scale) or stalled == _PATIENCE or not program.advance():
             return program.end(iteration, stopped=False)
     return program.end(max_iter, stopped=False)
 
@@ -128,7 +146,6 @@ class _Program:
     """The iterate: plans X_k, slacks S_k, weights w with slack s, potentials; costs are in units of the largest."""
 
     def __init__(self, measures: Sequence[_Array], costs: Sequence[Cost], weights: _Array) -> None:
-        self.n = n = costs[0].shape[0]
         support = [np.flatnonzero(b > 0.0) for b in measures]
         self.b = [b[cols] for b, cols in zip(measures, support, strict=True)]
         bounds = [cost.bounds() for cost in costs]
@@ -139,6 +156,13 @@ class _Program:
             _scaled_cost(cost, cols, low, weight / self.scale)
             for cost, cols, weight, (low, _) in zip(costs, support, weights, bounds, strict=True)
         ]
+        # A point that some measure cannot reach gets no mass: it would take infinite potentials to tell.
+        self.reached = np.all([(slack < _FORBIDDEN).any(axis=1) for slack in self.slack], axis=0)
+        self.n = n = int(self.reached.sum())
+        if n == 0 or any((slack[self.reached] >= _FORBIDDEN).all(axis=0).any() for slack in self.slack):
+            raise InfeasibleError("some point of a measure has only forbidden pairs, those of cost +inf")
+        if n < self.reached.size:
+            self.slack = [slack[self.reached] for slack in self.slack]
         self.f = np.zeros((len(self.b), n))
         self.g: list[_Array] = []
         self.w = np.full(n, 1.0 / n)
@@ -226,8 +250,13 @@ class _Program:
 
     def end(self, n_iter: int, *, stopped: bool) -> InteriorPoint:
         """Return the iterate in the units of the problem."""
-        potentials = self.f * (self.scale / self.lam[:, None])
-        return InteriorPoint(self.w / self.w.sum(), potentials, self.s, n_iter, stopped)
+        weights = np.zeros(self.reached.size)
+        slack = np.full(self.reached.size, np.inf)
+        potentials = np.full((len(self.b), self.reached.size), -np.inf)
+        weights[self.reached] = self.w / self.w.sum()
+        slack[self.reached] = self.s
+        potentials[:, self.reached] = self.f * (self.scale / self.lam[:, None])
+        return InteriorPoint(weights, potentials, slack, n_iter, stopped)
 
     def _pairs(self) -> list[tuple[_Array, _Array]]:
         return list(zip(self.plan, self.slack, strict=True))
@@ -242,27 +271,46 @@ class _Program:
         return False
 
     def _try_factorise(self, shift: float) -> bool:
-        # With Y_k = R_k^(−½) D_k: T_k = Q_k − Y_kᵀY_k, singular only in 1, which Q Qᵀ / ΣQ lifts. The solution has
-        # ⟨Q_k, dg_k⟩ = 0 then. What is left for dw is W⁻¹S + Σ_k R_k⁻¹ + R_k^(−½) Y_k T_k⁻¹ Y_kᵀ R_k^(−½).
         n = self.n
         total = np.zeros((n, n), order="F")
-        diagonal = self.s / self.w
+        total[np.diag_indices_from(total)] = self.s / self.w
         self.inner = []
-        for y, r, q in zip(self.scaled, self.rows, self.cols, strict=True):
-            inner = blas.dsyrk(-1.0, y.T, lower=1)
-            inner = blas.dsyr(1.0 / q.sum(), q, a=inner, lower=1, overwrite_a=1)
-            inner[np.diag_indices_from(inner)] += q * (1.0 + shift)
-            inner, info = lapack.dpotrf(inner, lower=1, clean=0, overwrite_a=1)
-            if info != 0:
+        for k in range(len(self.b)):
+            if self.b[k].size < n:
+                inner, total = self._eliminate_rows(k, shift, total)
+            else:
+                inner, total = self._eliminate_cols(k, shift, total)
+            if inner is None:
                 return False
             self.inner.append(inner)
-            half = np.multiply(y.T, 1.0 / np.sqrt(r), order="F")
-            half = blas.dtrsm(1.0, inner, half, lower=1, overwrite_b=1)
-            total = blas.dsyrk(1.0, half, beta=1.0, c=total, trans=1, lower=1, overwrite_c=1)
-            diagonal += 1.0 / r
-        total[np.diag_indices_from(total)] += diagonal * (1.0 + shift)
+        total[np.diag_indices_from(total)] *= 1.0 + shift
         self.outer, info = lapack.dpotrf(total, lower=1, clean=0, overwrite_a=1)
         return bool(info == 0)
+
+    def _eliminate_rows(self, k: int, shift: float, total: _Array) -> tuple[_Array | None, _Array]:
+        """Factorise T = Q − Dᵀ R⁻¹ D; add R⁻¹ + R⁻¹ D T⁻¹ Dᵀ R⁻¹ to `total`.
+
+        T is singular only in 1, which Q Qᵀ / ΣQ lifts; solutions have ⟨Q, dg⟩ = 0 then.
+        """
+        y, r, q = self.scaled[k], self.rows[k], self.cols[k]
+        inner = _factor(blas.dsyrk(-1.0, y.T, lower=1), q, shift)
+        if inner is None:
+            return None, total
+        half = np.multiply(y.T, 1.0 / np.sqrt(r), order="F")
+        half = blas.dtrsm(1.0, inner, half, lower=1, overwrite_b=1)
+        total = blas.dsyrk(1.0, half, beta=1.0, c=total, trans=1, lower=1, overwrite_c=1)
+        total[np.diag_indices_from(total)] += 1.0 / r
+        return inner, total
+
+    def _eliminate_cols(self, k: int, shift: float, total: _Array) -> tuple[_Array | None, _Array]:
+        """Factorise M = R − D Q⁻¹ Dᵀ; add M⁻¹ to `total`. Likewise M + R Rᵀ / ΣR is taken, and ⟨R, df⟩ = 0."""
+        r, q = self.rows[k], self.cols[k]
+        z = self.scaled[k] * np.sqrt(r)[:, None]
+        z /= np.sqrt(q)
+        inner = _factor(blas.dsyrk(-1.0, z.T, trans=1, lower=1), r, shift)
+        if inner is not None:
+            total += lapack.dpotri(inner, lower=1)[0]
+        return inner, total
 
     def _direction(self, residual: _Residual) -> tuple[_Array, list[_Array], float, _Array]:
         """Return df, dg, dτ and dw with the given right sides."""
@@ -283,10 +331,20 @@ class _Program:
 
     def _solve_plan(self, k: int, rows: _Array, cols: _Array) -> tuple[_Array, _Array]:
         """Solve R df + D dg = rows, Dᵀdf + Q dg = cols for one measure."""
-        root = np.sqrt(self.rows[k])
-        y = self.scaled[k]
-        g = lapack.dpotrs(self.inner[k], cols - y.T @ (rows / root), lower=1)[0]
-        return (rows / root - y @ g) / root, g
+        y, root, q = self.scaled[k], np.sqrt(self.rows[k]), self.cols[k]
+        if q.size < self.n:
+            g = lapack.dpotrs(self.inner[k], cols - y.T @ (rows / root), lower=1)[0]
+            return (rows / root - y @ g) / root, g
+        f = lapack.dpotrs(self.inner[k], rows - root * (y @ (cols / q)), lower=1)[0]
+        return f, (cols - y.T @ (root * f)) / q
+
+
+def _factor(matrix: _Array, diagonal: _Array, shift: float) -> _Array | None:
+    """Factorise `matrix` + diag(`diagonal`) + its square over its sum; None if rounding made it indefinite."""
+    matrix = blas.dsyr(1.0 / diagonal.sum(), diagonal, a=matrix, lower=1, overwrite_a=1)
+    matrix[np.diag_indices_from(matrix)] += diagonal * (1.0 + shift)
+    factor, info = lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
+    return factor if info == 0 else None
 
 
 def _scaled_cost(cost: Cost, cols: NDArray[np.intp], low: float, factor: float) -> _Array:
@@ -299,7 +357,7 @@ def _scaled_cost(cost: Cost, cols: NDArray[np.intp], low: float, factor: float) 
         block = scaled[i : i + step]
         np.subtract(rows if cols.size == m else rows[:, cols], low, out=block)
         block *= factor
-        block[np.isinf(block)] = _FORBIDDEN
+        block[np.isposinf(block)] = _FORBIDDEN
     return scaled
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,13 @@ _Array = NDArray[np.float64]
 #: Of HiGHS, on costs and weights of the size of 1.
 _TOLERANCE = 1e-10
 
+#: Seconds after which HiGHS gives up: also where a call that was interrupted left it behind.
+_TIME_LIMIT = 60.0
+
+#: Seconds between two looks for an interrupt.
+_PERIOD = 0.05
+
+#: As SciPy numbers them.
 _OPTIMAL, _INFEASIBLE = 0, 2
 
 
@@ -51,7 +60,7 @@ def all_pairs(cost: Cost, b: _Array) -> Pairs:
     return Pairs(rows, cols, entries[rows, cols])
 
 
-def linear_program(measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, weights: _Array) -> ProgramSolution:
+def linear_program(measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, weights: _Array) -> ProgramSolution | None:
     r"""Solve a barycenter's linear program on given pairs.
 
     .. math:: \min_{w, P_k \ge 0} \sum_k \lambda_k \langle P_k, C_k \rangle \quad \text{subject to} \quad
@@ -72,8 +81,8 @@ def linear_program(measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, w
 
     Returns
     -------
-    ProgramSolution
-        A vertex of the feasible set, good to the tolerances of HiGHS.
+    ProgramSolution or None
+        A vertex of the feasible set, good to the tolerances of HiGHS; None where it gave up.
 
     Raises
     ------
@@ -108,17 +117,24 @@ def linear_program(measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, w
         (np.concatenate(signs), (np.concatenate(rows), np.concatenate(cols))), shape=(first_row, first_col)
     )
     costs = [weight / scale * part.costs for weight, part in zip(weights, pairs, strict=True)]
-    found = linprog(
-        np.concatenate([np.zeros(n), *costs]),
-        A_eq=matrix,
-        b_eq=np.concatenate(right),
-        method="highs",
-        options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
+    found = _interruptible(
+        partial(
+            linprog,
+            np.concatenate([np.zeros(n), *costs]),
+            A_eq=matrix,
+            b_eq=np.concatenate(right),
+            method="highs",
+            options={
+                "primal_feasibility_tolerance": _TOLERANCE,
+                "dual_feasibility_tolerance": _TOLERANCE,
+                "time_limit": _TIME_LIMIT,
+            },
+        )
     )
     if found.status == _INFEASIBLE:
         raise InfeasibleError("no plans between a barycenter and the measures avoid the forbidden pairs")
     if found.status != _OPTIMAL:
-        raise RuntimeError(f"HiGHS did not solve the linear program: {found.message}")
+        return None
     f = np.empty((len(measures), n))
     g = []
     at = 0
@@ -128,3 +144,23 @@ def linear_program(measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, w
         g.append(duals[n:])
         at += duals.size
     return ProgramSolution(np.maximum(found.x[:n], 0.0) * unit, f, g, found.fun * scale * unit)
+
+
+def _interruptible(work: Callable[[], Any]) -> Any:
+    """Call `work`, which does not listen to Ctrl-C, in a thread that is left alone on an interrupt."""
+    outcome: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_PERIOD)
+    if errors:
+        raise errors[0]
+    return outcome[0]
