@@ -33,8 +33,7 @@ py::tuple scale_pairs(Array<double> plan, Array<double> slack, Array<double> sca
   const MatrixView<double> out = writable(scaled, pairs.plan.rows, pairs.plan.cols, "scaled");
   barycenter::Scaling sums = PythonMonitor(py::none{}).run([&] { return barycenter::scale_pairs(pairs, out); });
   return py::make_tuple(to_array(std::move(sums.rows)), to_array(std::move(sums.cols)),
-                        to_array(std::move(sums.plan_rows)), to_array(std::move(sums.plan_cols)),
-                        sums.complementarity);
+                        to_array(std::move(sums.plan_rows)), to_array(std::move(sums.plan_cols)), sums.complementarity);
 }
 
 py::tuple predict(Array<double> plan, Array<double> slack, const Array<double>& f, const Array<double>& g) {
@@ -71,8 +70,8 @@ void bind_barycenter(py::module_& module) {
   module.def("barrier_scale", &scale_pairs, plan, slack, py::arg("scaled").noconvert());
   module.def("barrier_predict", &predict, plan, slack, f, g);
   module.def("barrier_extremes", &find_extremes, plan, slack, affine_f, affine_g, f, g, py::arg("target"));
-  module.def("barrier_step", &take_step, plan, slack, affine_f, affine_g, f, g, py::arg("target"),
-             py::arg("plan_step"), py::arg("slack_step"));
+  module.def("barrier_step", &take_step, plan, slack, affine_f, affine_g, f, g, py::arg("target"), py::arg("plan_step"),
+             py::arg("slack_step"));
 }
 
 }  // namespace otfast::bindings

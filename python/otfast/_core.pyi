@@ -266,7 +266,16 @@ def barrier_scale(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
 def barrier_predict(
     plan: NDArray[np.float64], slack: NDArray[np.float64], f: NDArray[np.float64], g: NDArray[np.float64]
-) -> tuple[float, float, float, float, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+) -> tuple[
+    float,
+    float,
+    float,
+    float,
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+]: ...
 def barrier_extremes(
     plan: NDArray[np.float64],
     slack: NDArray[np.float64],

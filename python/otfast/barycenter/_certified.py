@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otfast import _core
-from otfast.barycenter._annealing import anneal
+from otfast.barycenter._forbidden import find_plan
 from otfast.barycenter._interior_point import interior_point, work_estimate
 from otfast.barycenter._linear_program import Pairs, ProgramSolution, all_pairs, linear_program
-from otfast.barycenter._forbidden import find_plan
+from otfast.barycenter._smoothed_dual import smoothed_duals
 from otfast.cost import Cost
 from otfast.errors import InfeasibleError
 from otfast.exact import emd
@@ -27,22 +27,25 @@ _Array = NDArray[np.float64]
 #: Pairs in all up to which HiGHS solves the whole program at once.
 _FEW_PAIRS = 4000
 
-#: Operations of one interior-point iteration, which are some seconds, and bytes up to which it is the way.
-_MOST_OPERATIONS = 1e11
+#: Operations of one interior-point iteration up to which it is the way: a fraction of a second, or, where the
+#: tolerance is out of reach of smoothing, some seconds. And bytes.
+_MOST_OPERATIONS = 3e9
+_MOST_OPERATIONS_FINE = 1e11
+_FINE = 1e-4
 _MOST_MEMORY = 2e9
 
-#: Iterations where none are given: an interior point takes less than half of the first number, temperatures end
-#: before the second.
+#: Iterations where none are given: an interior point takes less than half of the first number, temperatures
+#: end before the second.
 _INTERIOR_ITERATIONS = 100
-_ANNEALING_ITERATIONS = 10_000
+_SMOOTHED_ITERATIONS = 10_000
 
 #: What the interior point aims at, relative to the tolerance: the rest is for its rounding.
 _INTERIOR_SHARE = 0.1
 
-#: Reduced costs, in units of the value per mass or of the spread of the costs, of the pairs that a restricted program
-#: starts from; how many pairs it may have, and how often it may be extended.
+#: Reduced costs, in units of the value per mass or of the spread of the costs, of the pairs that a restricted
+#: program starts from; how many pairs it may have, and how often it may be extended.
 _NEARLY_ACTIVE = 1e-6
-_MOST_PAIRS = 200_000
+_MOST_PAIRS = 50_000
 _ROUNDS = 10
 
 #: Rows of a cost that are read together, in entries.
@@ -88,11 +91,12 @@ def solve(
     .. math:: \min_{w \ge 0} \sum_k \lambda_k \min_{P_k \ge 0} \{ \langle P_k, C_k \rangle :
         P_k 1 = w, \; P_k^\top 1 = b_k \}.
 
-    For any potentials with Σ_k λ_k f_k = 0, the c-transforms g_k(j) = min_i C_k(i, j) − f_k(i) give the lower bound
-    Σ_k λ_k ⟨g_k, b_k⟩; for any w, exact plans give an upper bound. Both are computed for what one of three methods
-    proposes: HiGHS on the whole program if it is small; an interior-point method on its structure; iterative
-    Bregman projections at falling temperatures where that takes too much time or memory. A gap that the second leaves
-    goes to HiGHS with the pairs of small reduced cost, to which those that its potentials violate are added.
+    For any potentials with Σ_k λ_k f_k = 0, the c-transforms g_k(j) = min_i C_k(i, j) − f_k(i) give the lower
+    bound Σ_k λ_k ⟨g_k, b_k⟩; for any w, exact plans give an upper bound. Both are computed for what one of
+    three methods proposes: HiGHS on the whole program if it is small; an interior-point method on its
+    structure; the entropic dual at falling temperatures where that takes too much time or memory. A gap that
+    the last two leave goes to HiGHS, if it is small enough, with the pairs of small reduced cost, to which
+    those that its potentials violate are added.
 
     Parameters
     ----------
@@ -105,10 +109,10 @@ def solve(
     tol : float
         Relative gap at which to stop.
     max_iter : int, optional
-        Largest number of iterations of the interior-point method, or of projections.
+        Largest number of iterations of the interior-point method, or of evaluations of the entropic dual.
     monitor : callable, optional
-        Called with the iteration, the relative gap and the value where they are known (NaN otherwise); returning
-        True stops at the next iteration.
+        Called with the iteration, the relative gap and the value where they are known (NaN otherwise);
+        returning True stops at the next iteration.
 
     Returns
     -------
@@ -122,9 +126,11 @@ def solve(
 
     Notes
     -----
-    With pixels of mass only counting in m_k, the interior-point method takes O(Σ_k n m_k (n + m_k)) operations for
-    each of 15 to 40 iterations and 24 Σ_k n m_k bytes. Projections take two passes over all pairs each, or along
-    the axes of a shared `Grid`; memory is then O(K n) beyond the costs. Each upper bound takes K exact plans.
+    Points without mass do not count in m_k. The interior-point method takes O(Σ_k n m_k (n + m_k)) operations
+    for each of 15 to 40 iterations, in BLAS and LAPACK, and 24 Σ_k n m_k bytes. The entropic dual takes two
+    passes over all pairs for an evaluation, or along the axes of a shared `Grid`; memory is then O(K n)
+    beyond the costs. Each upper bound takes K exact plans. Nothing that is reported as a bound depends on the
+    method.
 
     References
     ----------
@@ -133,16 +139,19 @@ def solve(
        problem", 2019.
     """
     active = np.flatnonzero(weights > 0.0)
-    search = _Search([measures[k] for k in active], [costs[k] for k in active], weights[active], tol, monitor)
+    used = active.tolist()
+    search = _Search([measures[k] for k in used], [costs[k] for k in used], weights[active], tol, monitor)
     n, sizes = costs[0].shape[0], [int(np.count_nonzero(b)) for b in search.measures]
     operations, memory = work_estimate(n, sizes)
     if n * sum(sizes) <= _FEW_PAIRS:
         search.solve_whole_program()
-    elif operations <= _MOST_OPERATIONS and memory <= _MOST_MEMORY:
+    elif (
+        operations <= (_MOST_OPERATIONS_FINE if tol < _FINE else _MOST_OPERATIONS) and memory <= _MOST_MEMORY
+    ):
         search.follow_central_path(_INTERIOR_ITERATIONS if max_iter is None else max_iter)
     else:
-        search.anneal(_ANNEALING_ITERATIONS if max_iter is None else max_iter)
-    if not search.is_over:
+        search.lower_temperature(_SMOOTHED_ITERATIONS if max_iter is None else max_iter)
+    if not search.is_over and (max_iter is None or search.n_iter < max_iter):
         search.generate_columns()
     return search.result(measures, costs, active)
 
@@ -208,10 +217,10 @@ class _Search:
         likely = np.where(found.weights > found.slack, found.weights, 0.0)
         self.bound_above(likely if likely.any() else found.weights)
 
-    def anneal(self, max_iter: int) -> None:
+    def lower_temperature(self, max_iter: int) -> None:
         """Take both bounds from each temperature, until they meet."""
         measures = [b / self.mass for b in self.measures]
-        for found in anneal(measures, self.costs, self.lam, max_iter, self._listener()):
+        for found in smoothed_duals(measures, self.costs, self.lam, max_iter, self._listener()):
             self.n_iter = found.n_iter
             self.bound_below(found.potentials)
             self.bound_above(found.weights)
@@ -222,11 +231,15 @@ class _Search:
     def generate_columns(self) -> None:
         """Solve the program on pairs of small reduced cost, and add those that its potentials violate."""
         scale = max(high - low for low, high in (cost.bounds() for cost in self.costs))
+        if sum(plan.sparse_plan.nnz for plan in self.plans) > _MOST_PAIRS:
+            return
         # Costs may range so widely that the optimum is far below most of them.
         unit = min(scale, self.value / self.mass) if self.plans else scale
         pairs = self._likely_pairs(max(_NEARLY_ACTIVE * unit, _EPS * scale))
         for _ in range(_ROUNDS):
-            solution = None if sum(part.rows.size for part in pairs) > _MOST_PAIRS else self.try_program(pairs)
+            solution = (
+                None if sum(part.rows.size for part in pairs) > _MOST_PAIRS else self.try_program(pairs)
+            )
             if solution is None:
                 return
             self.n_iter += 1
@@ -279,9 +292,8 @@ class _Search:
         """Find plans for a barycenter, and keep it if it is better than that so far."""
         weights = weights * (self.mass / weights.sum())
         plans = []
-        for k, (b, cost) in enumerate(zip(self.measures, self.costs, strict=True)):
-            init = (self.potentials[k], self.transforms[k]) if np.isfinite(self.potentials[k]).all() else None
-            plan = find_plan(weights, b, cost, init)
+        for b, cost in zip(self.measures, self.costs, strict=True):
+            plan = find_plan(weights, b, cost)
             if plan is None:
                 return
             plans.append(plan)
@@ -319,13 +331,13 @@ class _Search:
         )
 
     def _listener(self) -> Monitor | None:
-        """Return what the core calls between two bounds."""
+        """Return what hears of the work between two bounds."""
         monitor = self.monitor
         if monitor is None:
             return None
 
-        def listen(*_: float) -> bool:
-            self.stopped = self.stopped or monitor(self.n_iter, math.nan, math.nan)
+        def listen(iteration: int, error: float, value: float) -> bool:
+            self.stopped = self.stopped or monitor(iteration, error, value)
             return self.stopped
 
         return listen

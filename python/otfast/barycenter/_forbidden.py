@@ -21,14 +21,14 @@ _Array = NDArray[np.float64]
 _NEGLIGIBLE = 1e-13
 
 
-def find_plan(a: _Array, b: _Array, cost: Cost, init: tuple[_Array, _Array] | None) -> Transport | None:
+def find_plan(a: _Array, b: _Array, cost: Cost) -> Transport | None:
     """Return an optimal plan, or None if every plan uses a forbidden pair.
 
-    Where weights are bound to sums of others, rounding makes plans impossible: then the one with the least mass
-    on forbidden pairs is found, and if that is at most 1e-13 of all, it is left out.
+    Where weights are bound to sums of others, rounding makes plans impossible: then the one with the least
+    mass on forbidden pairs is found, and if that is at most 1e-13 of all, it is left out.
     """
     try:
-        return emd(a, b, cost, init=init)
+        return emd(a, b, cost)
     except InfeasibleError:
         pass
     low, high = cost.bounds()
@@ -44,4 +44,6 @@ def find_plan(a: _Array, b: _Array, cost: Cost, init: tuple[_Array, _Array] | No
         return None
     rows, cols, mass = rows[allowed], cols[allowed], atoms.data[allowed]
     value = math.fsum(mass * entries[rows, cols])
-    return replace(plan, value=value, coupling=SparseCoupling(rows, cols, mass, cost.shape, value, cost.metric))
+    return replace(
+        plan, value=value, coupling=SparseCoupling(rows, cols, mass, cost.shape, value, cost.metric)
+    )

@@ -1,4 +1,4 @@
-"""The linear program of a barycenter as HiGHS reads it: for small problems, and for few pairs of large ones."""
+"""The linear program of a barycenter as HiGHS reads it: small problems, few pairs of large ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ProgramSolution(NamedTuple):
     f: _Array
     """Potentials of the barycenter's side, `(K, n)`."""
     g: list[_Array]
-    """Potentials of the measures' sides, `(m_k,)`: f_k(i) + g_k(j) ≤ C_k(i, j) for the pairs of the program."""
+    """Potentials of the measures' sides, `(m_k,)`: f_k(i) + g_k(j) ≤ C_k(i, j) for these pairs."""
     value: float
     """Σ_k λ_k ⟨P_k, C_k⟩."""
 
@@ -60,7 +60,9 @@ def all_pairs(cost: Cost, b: _Array) -> Pairs:
     return Pairs(rows, cols, entries[rows, cols])
 
 
-def linear_program(measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, weights: _Array) -> ProgramSolution | None:
+def linear_program(
+    measures: Sequence[_Array], pairs: Sequence[Pairs], n: int, weights: _Array
+) -> ProgramSolution | None:
     r"""Solve a barycenter's linear program on given pairs.
 
     .. math:: \min_{w, P_k \ge 0} \sum_k \lambda_k \langle P_k, C_k \rangle \quad \text{subject to} \quad

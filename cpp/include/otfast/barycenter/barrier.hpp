@@ -34,10 +34,10 @@ Scaling scale_pairs(const PrimalDual& pairs, MatrixView<double> scaled);
 
 /// What an affine step, dX_ij = X_ij (t_ij - 1), tells about the next one.
 struct Prediction {
-  double least = 0.0;  ///< of all t_ij: the plan takes 1 / (1 - least) of the step
-  double most = 0.0;   ///< of all t_ij: the slacks take 1 / most of it
-  double linear = 0.0;     ///< sum_ij X_ij S_ij t_ij
-  double quadratic = 0.0;  ///< sum_ij X_ij S_ij t_ij^2
+  double least = 0.0;                ///< of all t_ij: the plan takes 1 / (1 - least) of the step
+  double most = 0.0;                 ///< of all t_ij: the slacks take 1 / most of it
+  double linear = 0.0;               ///< sum_ij X_ij S_ij t_ij
+  double quadratic = 0.0;            ///< sum_ij X_ij S_ij t_ij^2
   std::vector<double> inverse_rows;  ///< sum_j 1 / S_ij
   std::vector<double> inverse_cols;
   std::vector<double> second_rows;  ///< sum_j X_ij t_ij (t_ij - 1): what the product of both changes asks for
