@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from otfast import _core
 from otfast.barycenter import _certified
 from otfast.barycenter._certified import solve
 from otfast.barycenter._interior_point import interior_point
@@ -12,6 +13,7 @@ from otfast.barycenter._linear_program import Pairs, all_pairs, linear_program
 from otfast.barycenter._smoothed_dual import smoothed_duals
 from otfast.cost import DenseCost, Grid, PointCloud
 from otfast.errors import InfeasibleError
+from processes import run_python
 
 METHODS = ("program", "interior-point", "smoothed")
 
@@ -326,3 +328,61 @@ def test_interior_point_is_complementary():
     assert found.n_iter < 30
     assert (found.weights * found.slack).max() <= 1e-9
     assert found.weights.sum() == pytest.approx(1.0)
+
+
+def test_soft_minima_on_a_grid():
+    rng = np.random.default_rng(19)
+    grid = Grid(np.linspace(0.0, 1.0, 3), np.linspace(0.0, 2.0, 4), np.array([0.5]))
+    h = rng.normal(size=(5, 12))
+    h[1, 3:7] = -np.inf
+    h[2] = -np.inf
+    along_axes = _core.softmin_grid(grid.axis_costs(), h, 0.1, None)
+    over_pairs = [_core.softmin(grid.core, row, 0.1, True, False, None) for row in h]
+    np.testing.assert_allclose(along_axes, over_pairs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("way", ["interior-point", "smoothed", "program"])
+def test_ctrl_c(way):
+    code = f"""
+        import os, signal, threading, time
+        import numpy as np
+        from otfast.barycenter import _certified
+        from otfast.cost import DenseCost, Grid
+
+        _certified._FEW_PAIRS = 10**9 if "{way}" == "program" else 0
+        _certified._MOST_MEMORY = 0.0 if "{way}" == "smoothed" else 1e10
+        side = np.linspace(0.0, 1.0, 20)
+        measures = list(np.random.default_rng(0).dirichlet(np.ones(400), 12))
+        costs = [Grid(side, side)] * 12
+        sent = []
+
+        def interrupt():
+            time.sleep(0.7)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        try:
+            _certified.solve(measures, costs, np.full(12, 1 / 12), tol=1e-9)
+        except KeyboardInterrupt:
+            print("interrupted", time.perf_counter() - sent[0], flush=True)
+            os._exit(0)  # HiGHS is left to itself
+    """
+    outcome, delay = run_python(code, OMP_NUM_THREADS="1").split()
+    assert outcome == "interrupted"
+    assert float(delay) < 2.0
+
+
+@pytest.mark.slow
+def test_large_images_within_the_tolerance():
+    rng = np.random.default_rng(20)
+    side = np.linspace(0.0, 1.0, 40)
+    x, y = np.meshgrid(side, side, indexing="ij")
+    measures = []
+    for _ in range(6):
+        centre, width = rng.uniform(0.2, 0.8, 2), rng.uniform(0.05, 0.12)
+        image = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2.0 * width**2)) + 1e-3
+        measures.append((image / image.sum()).ravel())
+    result = solve(measures, [Grid(side, side)] * 6, np.full(6, 1.0 / 6.0), tol=5e-3)
+    assert result.error <= 5e-3
+    assert result.weights.sum() == pytest.approx(1.0, rel=1e-12)

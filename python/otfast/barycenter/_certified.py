@@ -48,6 +48,9 @@ _NEARLY_ACTIVE = 1e-6
 _MOST_PAIRS = 50_000
 _ROUNDS = 10
 
+#: Entries of all costs that are searched for pairs that are not forbidden.
+_MOST_ENTRIES = 1 << 24
+
 #: Rows of a cost that are read together, in entries.
 _BLOCK_SIZE = 1 << 22
 
@@ -231,7 +234,10 @@ class _Search:
     def generate_columns(self) -> None:
         """Solve the program on pairs of small reduced cost, and add those that its potentials violate."""
         scale = max(high - low for low, high in (cost.bounds() for cost in self.costs))
-        if sum(plan.sparse_plan.nnz for plan in self.plans) > _MOST_PAIRS:
+        atoms = sum(plan.sparse_plan.nnz for plan in self.plans)
+        if atoms > _MOST_PAIRS or (
+            atoms == 0 and sum(math.prod(cost.shape) for cost in self.costs) > _MOST_ENTRIES
+        ):
             return
         # Costs may range so widely that the optimum is far below most of them.
         unit = min(scale, self.value / self.mass) if self.plans else scale
