@@ -131,6 +131,7 @@ class _Dual:
         self._reached = np.isfinite(np.array(self._kernel(zero, 1.0, False))).all(axis=0)
         self._f = np.zeros((len(measures), int(self._reached.sum())))
         self.weights = np.full(self._reached.size, 1.0 / self._reached.size)
+        self._tried = self.weights
         self.n_iter = 0
         self._stopped = False
 
@@ -157,6 +158,7 @@ class _Dual:
             return -value / epsilon, -(gradient * (unit / epsilon)).ravel()
 
         def listen(_: _Array) -> None:
+            self.weights = self._tried
             if self._monitor is not None and self._monitor(self.n_iter, np.nan, np.nan):
                 self._stopped = True
             if self._stopped or self.n_iter >= last:
@@ -185,7 +187,7 @@ class _Dual:
         )
         marginals = np.exp((centred - np.array(r)) / epsilon, where=self._reached, out=np.zeros_like(centred))
         mean = self._lam[:, 0] @ marginals
-        self.weights = mean / mean.sum()
+        self._tried = mean / mean.sum()
         value = sum(
             weight * (own @ b) for weight, own, b in zip(self._lam[:, 0], g, self._measures, strict=True)
         )
