@@ -3,6 +3,7 @@
 
 namespace otfast::bindings {
 
+void bind_barycenter(py::module_& module);
 void bind_core(py::module_& module);
 void bind_cost(py::module_& module);
 void bind_entropic(py::module_& module);
@@ -19,6 +20,7 @@ void bind_weights(py::module_& module);
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   using namespace otfast::bindings;
   module.doc() = "The compiled core of otfast. Arguments are checked by the Python package, not here.";
+  bind_barycenter(module);
   bind_core(module);
   bind_cost(module);
   bind_entropic(module);

@@ -229,6 +229,9 @@ def grid_apply(
     epsilon: float,
     x: NDArray[np.float64],
 ) -> NDArray[np.float64]: ...
+def softmin_grid(
+    axes: list[NDArray[np.float64]], h: NDArray[np.float64], epsilon: float, monitor: _Monitor
+) -> NDArray[np.float64]: ...
 def grid_value(
     axes: list[NDArray[np.float64]],
     a: NDArray[np.float64],
@@ -277,3 +280,40 @@ def line_distance64(
 def line_plan(
     x: NDArray[np.float64], a: NDArray[np.float64], y: NDArray[np.float64], b: NDArray[np.float64], p: float
 ) -> _EmdResult: ...
+
+# An interior point: `barrier_scale` writes to `scaled`, `barrier_step` to `plan` and `slack`.
+def barrier_scale(
+    plan: NDArray[np.float64], slack: NDArray[np.float64], scaled: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
+def barrier_predict(
+    plan: NDArray[np.float64], slack: NDArray[np.float64], f: NDArray[np.float64], g: NDArray[np.float64]
+) -> tuple[
+    float,
+    float,
+    float,
+    float,
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+]: ...
+def barrier_extremes(
+    plan: NDArray[np.float64],
+    slack: NDArray[np.float64],
+    affine_f: NDArray[np.float64],
+    affine_g: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    target: float,
+) -> tuple[float, float]: ...
+def barrier_step(
+    plan: NDArray[np.float64],
+    slack: NDArray[np.float64],
+    affine_f: NDArray[np.float64],
+    affine_g: NDArray[np.float64],
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    target: float,
+    plan_step: float,
+    slack_step: float,
+) -> None: ...
