@@ -340,6 +340,7 @@ def test_callbacks_warnings_and_exact_counts():
         ({"weights": [0.0, 0.0]}, "weights"),
         ({"weights": [np.nan, 1.0]}, "weights"),
         ({"epsilon": None}, "epsilon"),
+        ({"method": "lp"}, "epsilon"),
         ({"epsilon": 0.0}, "epsilon"),
         ({"method": "magic"}, "ibp"),
         ({"max_iter": 0}, "max_iter"),
@@ -376,3 +377,25 @@ def test_bad_images_are_named(change, message):
     arguments = {"images": np.full((2, 3, 3), 1 / 9), "epsilon": 0.1} | change
     with pytest.raises(ValueError, match=message):
         otf.barycenter.convolutional(**arguments)
+
+
+def test_the_linear_program_is_the_limit_of_small_temperatures():
+    """value_ε − ε Σ λ_k Σ P log P → value of the LP, and its bound holds for the plans of any ε."""
+    measures, costs, weights = problem(13)
+    exact = otf.barycenter.fixed_support(measures, costs, weights, method="lp", tol=1e-9)
+    assert exact.converged
+    assert exact.lower_bound <= exact.value * (1 + 1e-12)
+    assert exact.weights.sum() == pytest.approx(1.0, abs=1e-12)
+    gaps = []
+    for epsilon in (0.1, 0.01, 0.001):
+        result = otf.barycenter.fixed_support(
+            measures, costs, weights, method="semidual", epsilon=epsilon, max_iter=50_000
+        )
+        pairs = zip(weights, result.couplings, strict=True)
+        gaps.append(sum(weight * coupling.value_linear for weight, coupling in pairs) - exact.value)
+    assert -1e-6 <= gaps[2] <= 0.1 * gaps[0]
+    assert gaps[1] <= gaps[0]
+    with pytest.warns(otf.ConvergenceWarning):
+        otf.barycenter.fixed_support(
+            np.ones((3, 80)) / 80, otf.Grid(np.arange(80.0)), method="lp", callback=lambda _: True
+        )

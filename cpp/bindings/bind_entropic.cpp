@@ -197,17 +197,6 @@ py::array_t<double> grid_apply(const std::vector<Array<double>>& axes, const Arr
   return out.reshape({grid.size, x_view.cols});
 }
 
-py::array_t<double> softmin_grid(const std::vector<Array<double>>& axes, const Array<double>& h, double epsilon,
-                                 py::object monitor) {
-  const Axes grid(axes);
-  const MatrixView<const double> rows = matrix_view(h, "h");
-  if (rows.cols != grid.size) throw py::value_error("h does not fit the grid");
-  PythonMonitor watched(std::move(monitor));
-  py::array_t<double> out =
-      to_array(watched.run([&] { return entropic::softmin_on_grid(grid.costs, rows, epsilon, watched); }));
-  return out.reshape(std::vector<py::ssize_t>{rows.rows, rows.cols});
-}
-
 double grid_value(const std::vector<Array<double>>& axes, const Array<double>& a, const Array<double>& b,
                   const Array<double>& f, const Array<double>& g, double epsilon) {
   const Axes grid(axes);
@@ -301,8 +290,6 @@ void bind_entropic(py::module_& module) {
              py::arg("tolerance"), py::arg("max_iterations"), py::arg("rho_a"), py::arg("rho_b"), g, py::arg("range"),
              py::arg("monitor"));
   module.def("grid_apply", &grid_apply, py::arg("axes"), a, b, f, g, py::arg("epsilon"), py::arg("x").noconvert());
-  module.def("softmin_grid", &softmin_grid, py::arg("axes"), py::arg("h").noconvert(), py::arg("epsilon"),
-             py::arg("monitor"));
   module.def("grid_value", &grid_value, py::arg("axes"), a, b, f, g, py::arg("epsilon"));
 }
 

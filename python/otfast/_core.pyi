@@ -229,9 +229,6 @@ def grid_apply(
     epsilon: float,
     x: NDArray[np.float64],
 ) -> NDArray[np.float64]: ...
-def softmin_grid(
-    axes: list[NDArray[np.float64]], h: NDArray[np.float64], epsilon: float, monitor: _Monitor
-) -> NDArray[np.float64]: ...
 def grid_value(
     axes: list[NDArray[np.float64]],
     a: NDArray[np.float64],

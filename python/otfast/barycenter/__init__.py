@@ -1,7 +1,7 @@
 """Barycenters of measures: min over μ of Σ_k λ_k OT(μ, ν_k), in all the ways in which they are computed."""
 
-from otfast.barycenter._result import Barycenter, Measure
+from otfast.barycenter._result import Barycenter, CertifiedBarycenter, Measure
 from otfast.barycenter.convolutional import convolutional
 from otfast.barycenter.fixed_support import fixed_support
 
-__all__ = ["Barycenter", "Measure", "convolutional", "fixed_support"]
+__all__ = ["Barycenter", "CertifiedBarycenter", "Measure", "convolutional", "fixed_support"]

@@ -20,7 +20,7 @@ from otfast.exact import emd
 from otfast.progress import Monitor
 from otfast.result import Transport
 
-__all__ = ["CertifiedBarycenter", "solve"]
+__all__ = ["Certified", "solve"]
 
 _Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class CertifiedBarycenter:
+class Certified:
     """A barycenter with bounds of the optimal value on both sides."""
 
     weights: _Array
@@ -88,7 +88,7 @@ def solve(
     tol: float,
     max_iter: int | None = None,
     monitor: Monitor | None = None,
-) -> CertifiedBarycenter:
+) -> Certified:
     r"""Find a barycenter on a fixed support, and prove how good it is.
 
     .. math:: \min_{w \ge 0} \sum_k \lambda_k \min_{P_k \ge 0} \{ \langle P_k, C_k \rangle :
@@ -119,7 +119,7 @@ def solve(
 
     Returns
     -------
-    CertifiedBarycenter
+    Certified
         Its `error` says whether `tol` was reached.
 
     Raises
@@ -315,7 +315,7 @@ class _Search:
 
     def result(
         self, measures: Sequence[_Array], costs: Sequence[Cost], active: NDArray[np.intp]
-    ) -> CertifiedBarycenter:
+    ) -> Certified:
         """Return what was found, with plans also for the measures that had no influence."""
         if not self.plans:
             raise InfeasibleError("no plans were found that avoid the forbidden pairs, those of cost +inf")
@@ -324,7 +324,7 @@ class _Search:
             plans[k] if k in plans else emd(self.weights, b, cost)
             for k, (b, cost) in enumerate(zip(measures, costs, strict=True))
         ]
-        return CertifiedBarycenter(
+        return Certified(
             weights=self.weights,
             value=self.value,
             lower_bound=self.lower_bound,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from otfast._validation import FloatArray
 from otfast.result import Transport
 
-__all__ = ["Barycenter", "Measure"]
+__all__ = ["Barycenter", "CertifiedBarycenter", "Measure"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,3 +76,19 @@ class Barycenter:
             f"Barycenter({shape}, value={self.value:.6g}, {state} after {self.n_iter} iterations, "
             f"error={self.error:.2e})"
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class CertifiedBarycenter(Barycenter):
+    """A barycenter with a proof: `error` = (value − lower_bound)/|value|.
+
+    Attributes
+    ----------
+    lower_bound : float
+        Σ_k λ_k ⟨g_k, b_k⟩ for the c-transforms g_k of `potentials`: no histogram has a smaller objective.
+    potentials : ndarray, shape (K, n)
+        f_k with Σ_k λ_k f_k = 0, for the measures of positive λ_k; −inf where no mass may be.
+    """
+
+    lower_bound: float
+    potentials: NDArray[np.float64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -218,6 +219,7 @@ def _grid_kernel(costs: Sequence[Cost]) -> _Kernel | None:
     axes = grid.axis_costs()
 
     def softmin(h: Sequence[_Array], epsilon: float, _: bool) -> Sequence[_Array]:
-        return list(_core.softmin_grid(axes, np.array(h), epsilon, None))
+        unit = epsilon * math.log(2.0)
+        return list(-unit * _core.GridKernel(axes, epsilon, None).log_sums(np.array(h) / unit))
 
     return softmin

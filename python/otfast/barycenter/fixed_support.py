@@ -11,19 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 from otfast._entropic_result import check_status
 from otfast._entropic_validation import check_epsilon, check_tol
 from otfast._validation import FloatArray, as_array, check_choice, check_count
-from otfast.barycenter import _bregman, _descent, _semidual
+from otfast.barycenter import _bregman, _certified, _descent, _semidual
 from otfast.barycenter._couplings import make_couplings
 from otfast.barycenter._kernels import LogKernel, SeparateKernels, SharedKernel, log_sums_of
-from otfast.barycenter._result import Barycenter
+from otfast.barycenter._result import Barycenter, CertifiedBarycenter
 from otfast.barycenter._validation import check_barycentric_weights, check_measures
 from otfast.cost import Cost, as_cost
 from otfast.progress import Progress, Reporter
+from otfast.result import to_scalar
 
 __all__ = ["fixed_support"]
 
 _Array = NDArray[np.float64]
 
-_METHODS = ("ibp", "ibp-debiased", "semidual", "descent")
+_METHODS = ("lp", "ibp", "ibp-debiased", "semidual", "descent")
+
+_MOST_ITERATIONS = 10_000
 
 
 def fixed_support(
@@ -35,7 +38,7 @@ def fixed_support(
     epsilon: float | None = None,
     conjugate: Callable[[_Array], tuple[float, ArrayLike]] | None = None,
     tol: float | None = None,
-    max_iter: int = 10_000,
+    max_iter: int | None = None,
     callback: Callable[[Progress], Any] | None = None,
     progress: bool = False,
 ) -> Barycenter | list[Barycenter]:
@@ -43,7 +46,9 @@ def fixed_support(
 
     .. math:: \min_w \sum_k \lambda_k \min_{P_k \ge 0}
         \langle P_k, C_k \rangle + \varepsilon \sum_{ij} P_{k,ij} \log P_{k,ij}
-        \quad \text{subject to} \quad P_k 1 = w, \; P_k^\top 1 = b_k.
+        \quad \text{subject to} \quad P_k 1 = w, \; P_k^\top 1 = b_k,
+
+    exactly, with ε = 0 (``method="lp"``), or regularised by the entropy of the plans.
 
     Parameters
     ----------
@@ -56,22 +61,25 @@ def fixed_support(
     weights : array_like, shape (K,) or (L, K), optional
         The λ_k, not negative; their sum is scaled to 1. L rows make L barycenters in one call. None means
         1/K each.
-    method : {"ibp", "ibp-debiased", "semidual", "descent"}, default "ibp"
-        ``"ibp"``: iterative Bregman projections. ``"ibp-debiased"``: the same for Sinkhorn divergences,
-        Σ_k λ_k S(w, b_k), which do not blur; C is symmetric, `(n, n)`. ``"semidual"``: L-BFGS on the
-        semi-dual, which needs fewer iterations at small ε, and takes a `conjugate`. ``"descent"``: L-BFGS on
-        log w, with K transport problems solved in each step.
+    method : {"lp", "ibp", "ibp-debiased", "semidual", "descent"}, default "ibp"
+        ``"lp"``: the linear program without regularisation, with bounds of its optimum from both sides:
+        HiGHS where it is small, an interior-point method on its structure, and beyond that the entropic dual
+        at falling temperatures. ``"ibp"``: iterative Bregman projections. ``"ibp-debiased"``: the same for
+        Sinkhorn divergences, Σ_k λ_k S(w, b_k), which do not blur; C is symmetric, `(n, n)`. ``"semidual"``:
+        L-BFGS on the semi-dual, which needs fewer iterations at small ε, and takes a `conjugate`.
+        ``"descent"``: L-BFGS on
     epsilon : float
-        The temperature ε > 0, in units of the costs.
+        The temperature ε > 0, in units of the costs; ``"lp"`` has none.
     conjugate : callable, optional
         With ``"semidual"``: the convex conjugate J* of a term J(w) that is added to the objective, a function
         u ↦ (J*(u), ∇J*(u)), smooth and finite for all u `(n,)`. For J = γ/2 ‖w − w₀‖² that is
         ⟨u, w₀⟩ + ‖u‖²/2γ and w₀ + u/γ.
     tol : float, optional
         The error at which to stop; 1e-6 by default, 1e-5 for `float32` costs. With 0, exactly `max_iter`
-        iterations are made.
-    max_iter : int, default 10_000
-        Largest number of iterations.
+        iterations are made; ``"lp"`` goes as far as it can.
+    max_iter : int, optional
+        Largest number of iterations; 10 000 by default, ``"lp"``: of interior points, or of evaluations of
+        the entropic dual, as many as they need.
     callback : callable, optional
         Called with a `Progress` after every iteration; returning True stops the solver.
     progress : bool, default False
@@ -81,8 +89,9 @@ def fixed_support(
     -------
     Barycenter
         `weights` `(n,)` has the mass of the measures, converged or not; `error` is the largest L1 difference
-        between a measure of positive λ_k and the marginal of its plan, relative to the mass. A list of L for
-        L rows of weights.
+        between a measure of positive λ_k and the marginal of its plan, relative to the mass. For ``"lp"`` a
+        `CertifiedBarycenter`: plans are exact, and `error` is the relative gap between `value` and
+        `lower_bound`. A list of L for L rows of weights.
 
     Raises
     ------
@@ -120,21 +129,29 @@ def fixed_support(
     >>> result = otf.barycenter.fixed_support(B, otf.Grid(x), [0.5, 0.5], epsilon=0.01)
     >>> result.weights.round(4)
     array([0.    , 0.0019, 0.9962, 0.0019, 0.    ])
+    >>> otf.barycenter.fixed_support(B, otf.Grid(x), [0.2, 0.8], method="lp").weights
+    array([0., 0., 0., 1., 0.])
     """
     check_choice("method", method, _METHODS)
     costs = _as_costs(C)
     b, mass = check_measures("B", _as_measures(B))
     _check_shapes(b, costs)
     lambdas, is_batch = check_barycentric_weights(weights, len(b))
+    dtype = np.result_type(*(cost.dtype for cost in costs))
+    tol = check_tol(tol, dtype)
+    max_iter = None if max_iter is None else check_count("max_iter", max_iter)
+    if conjugate is not None and (method != "semidual" or not callable(conjugate)):
+        raise ValueError("conjugate must be a callable, and goes with method='semidual'")
+    if method == "lp":
+        if epsilon is not None:
+            raise ValueError("method 'lp' has no epsilon; leave it out, or choose another method")
+        exact = _solve_exactly(b, costs, lambdas, tol, max_iter, Reporter(callback, progress, method))
+        return exact if is_batch else exact[0]
     if epsilon is None:
         raise ValueError(f"method {method!r} needs an epsilon")
     for cost in costs:
         epsilon = check_epsilon(epsilon, cost.bounds(), cost.dtype)
-    if conjugate is not None and (method != "semidual" or not callable(conjugate)):
-        raise ValueError("conjugate must be a callable, and goes with method='semidual'")
-    dtype = np.result_type(*(cost.dtype for cost in costs))
-    tol = check_tol(tol, dtype)
-    max_iter = check_count("max_iter", max_iter)
+    max_iter = _MOST_ITERATIONS if max_iter is None else max_iter
     is_debiased = method == "ibp-debiased"
     if is_debiased:
         _check_symmetric(costs)
@@ -157,6 +174,42 @@ def fixed_support(
         couplings = make_couplings(problem, solution, at, costs, b, w)
         results.append(_bregman.make_result(solution, at, w.astype(dtype), couplings))
     return results if is_batch else results[0]
+
+
+def _solve_exactly(
+    b: Sequence[_Array],
+    costs: Sequence[Cost],
+    lambdas: _Array,
+    tol: float,
+    max_iter: int | None,
+    reporter: Reporter,
+) -> list[Barycenter]:
+    each = list(costs) if len(costs) > 1 else [costs[0]] * len(b)
+    dtype = np.result_type(*(cost.dtype for cost in costs))
+    results: list[Barycenter] = []
+    worst, stopped = 0.0, False
+    with reporter:
+        for weights in lambdas:
+            found = _certified.solve(b, each, weights, tol=tol, max_iter=max_iter, monitor=reporter.monitor)
+            worst, stopped = max(worst, found.error), stopped or found.stopped
+            results.append(
+                CertifiedBarycenter(
+                    weights=found.weights.astype(dtype),
+                    value=to_scalar(found.value, dtype),
+                    converged=found.error <= tol and not found.stopped,
+                    n_iter=found.n_iter,
+                    error=found.error,
+                    couplings=found.couplings,
+                    history=found.history,
+                    lower_bound=found.lower_bound,
+                    potentials=found.potentials,
+                )
+            )
+            if reporter.monitor is not None:
+                reporter.finish(found.n_iter, found.error, found.value)
+    status = "stopped" if stopped else "optimal" if worst <= tol else "iteration_limit"
+    check_status(status, tol, worst)
+    return results
 
 
 def _as_costs(C: Any) -> list[Cost]:

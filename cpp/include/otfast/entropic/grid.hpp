@@ -22,11 +22,6 @@ Potentials solve_on_grid(const AxisCosts& axes, VectorView<const double> a, Vect
 std::vector<double> apply_on_grid(const AxisCosts& axes, const PlanFactors& factors, MatrixView<const double> x,
                                   Monitor& monitor);
 
-/// -epsilon log sum_j exp((h_kj - C_ij) / epsilon) for every grid point i and every row k of h (K, N), in a matrix of
-/// the same shape; h_kj may be -inf. Threads share the rows.
-std::vector<double> softmin_on_grid(const AxisCosts& axes, MatrixView<const double> h, double epsilon,
-                                    Monitor& monitor);
-
 /// <P, C>.
 double linear_value_on_grid(const AxisCosts& axes, const PlanFactors& factors, Monitor& monitor);
 
