@@ -67,7 +67,7 @@ def fixed_support(
         at falling temperatures. ``"ibp"``: iterative Bregman projections. ``"ibp-debiased"``: the same for
         Sinkhorn divergences, Σ_k λ_k S(w, b_k), which do not blur; C is symmetric, `(n, n)`. ``"semidual"``:
         L-BFGS on the semi-dual, which needs fewer iterations at small ε, and takes a `conjugate`.
-        ``"descent"``: L-BFGS on
+        ``"descent"``: L-BFGS on log w, with K transport problems solved in each step.
     epsilon : float
         The temperature ε > 0, in units of the costs; ``"lp"`` has none.
     conjugate : callable, optional
