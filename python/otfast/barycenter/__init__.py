@@ -2,6 +2,18 @@
 
 from otfast.barycenter._result import Barycenter, CertifiedBarycenter, Measure
 from otfast.barycenter.convolutional import convolutional
+from otfast.barycenter.coordinates import Coordinates, coordinates
 from otfast.barycenter.fixed_support import fixed_support
+from otfast.barycenter.unrolled import UnrolledBarycenter, barycenter_unrolled
 
-__all__ = ["Barycenter", "CertifiedBarycenter", "Measure", "convolutional", "fixed_support"]
+__all__ = [
+    "Barycenter",
+    "CertifiedBarycenter",
+    "Coordinates",
+    "Measure",
+    "UnrolledBarycenter",
+    "barycenter_unrolled",
+    "convolutional",
+    "coordinates",
+    "fixed_support",
+]

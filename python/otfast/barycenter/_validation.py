@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,3 +69,12 @@ def check_measures(name: str, measures: Sequence[FloatArray]) -> tuple[list[_Arr
             )
         balanced.append(b * (mass / total))
     return balanced, mass
+
+
+def check_histograms(name: str, value: ArrayLike, size: int) -> tuple[_Array, float, np.dtype[Any]]:
+    """Check a matrix of histograms `(K, size)` of one mass; returns also that mass, and the precision."""
+    array = as_array(name, value)
+    if array.ndim != 2 or array.shape[1] != size or array.size == 0:
+        raise ValueError(f"{name} must have shape (K, {size}), but its shape is {array.shape}")
+    balanced, mass = check_measures(name, list(array))
+    return np.stack(balanced), mass, array.dtype
