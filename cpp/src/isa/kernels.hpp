@@ -42,6 +42,21 @@ inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
 using Packed = std::uint16_t;
 inline constexpr Index kPackedRow = 32;
 
+/// A matrix with any steps between its rows and between its columns: transposed, where the larger step is that of
+/// columns.
+template <class T>
+struct Strided {
+  const T* data;
+  Index row_step;
+  Index col_step;
+};
+
+/// Products of matrices are made of blocks of so many rows, columns and terms; `kProductScratch` numbers are packed.
+inline constexpr Index kProductRows = 96;
+inline constexpr Index kProductCols = 8;
+inline constexpr Index kProductDepth = 256;
+inline constexpr Index kProductScratch = (kProductRows + kProductCols) * kProductDepth;
+
 /// Single for double, double for single precision.
 template <class T>
 struct OtherPrecision;
@@ -132,6 +147,11 @@ struct Kernels {
 
   /// to = from, in the other precision.
   void (*convert)(const typename OtherPrecision<T>::type* from, Index n, T* to);
+
+  /// C += A B for A (rows, depth) and B (depth, cols); column j of C starts at c + j * c_step. With `triangle`, entries
+  /// above the diagonal are of no meaning afterwards. `scratch` has room for `kProductScratch` numbers.
+  void (*multiply)(Strided<T> a, Strided<T> b, Index rows, Index cols, Index depth, bool triangle, T* c, Index c_step,
+                   T* scratch);
 
   // --- Rows of point clouds: out[j] for j < n from one point x and the points y_j.
 

@@ -570,6 +570,7 @@ void scale_once(const float* kernel, Index stride, const float* a, const float* 
 }  // namespace otfast::isa
 
 #include "isa/entropic.inc.hpp"
+#include "isa/product.inc.hpp"
 
 namespace otfast::isa {
 namespace {
@@ -596,6 +597,7 @@ constexpr Kernels<T> kTable{
     .add_packed_rows = add_packed_rows,
     .dot_packed_rows = dot_packed_rows,
     .convert = convert<T>,
+    .multiply = multiply<T>,
     .sum_squares = sum_squares<T>,
     .sum_absolute = sum_absolute<T>,
     .max_absolute = max_absolute<T>,
