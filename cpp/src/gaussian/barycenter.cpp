@@ -101,10 +101,10 @@ class Solver {
   /// symmetric matrix.
   std::optional<Square<dim>> rising_directions() const {
     const Vector<dim> inverse = here_.candidate.inverse.cwiseSqrt();
-    const Eigen::SelfAdjointEigenSolver<Square<dim>> eigen(inverse.asDiagonal() * here_.residual *
-                                                           inverse.asDiagonal());
-    const Vector<dim> chosen =
-        eigen.eigenvalues().unaryExpr([](double excess) { return excess > kExcess ? 1.0 : 0.0; });
+    const Square<dim> excess = inverse.asDiagonal() * here_.residual * inverse.asDiagonal();
+    if (excess.norm() <= kExcess) return std::nullopt;
+    const Eigen::SelfAdjointEigenSolver<Square<dim>> eigen(excess);
+    const Vector<dim> chosen = eigen.eigenvalues().unaryExpr([](double value) { return value > kExcess ? 1.0 : 0.0; });
     if (chosen.sum() == 0.0) return std::nullopt;
     const Square<dim> vectors = eigen.eigenvectors() * chosen.asDiagonal();
     Square<dim> projection = Square<dim>::Zero(vectors.rows(), vectors.cols());
@@ -133,19 +133,32 @@ class Solver {
   /// function of L it has this slope for its curvature. No variance changes out of proportion in one step: one that
   /// were zero by mistake could never grow again.
   Square<dim> newton_step(double tolerance) const {
-    const Eigen::SelfAdjointEigenSolver<Square<dim>> slope(-here_.residual);
-    const Square<dim> falling = slope.eigenvectors() * slope.eigenvalues().cwiseMax(0.0).cwiseSqrt().asDiagonal();
-    Model<dim> model{
-        .inputs = inputs_, .at = here_.candidate, .slope = Square<dim>::Zero(falling.rows(), falling.cols())};
-    add_product<dim>(model.slope, falling, transpose(falling));
+    const Model<dim> model{.inputs = inputs_, .at = here_.candidate, .slope = falling_slope()};
     const double forcing = std::min(kLoosest, std::max(here_.error, 0.1 * tolerance / here_.error));
-    const Eigen::SelfAdjointEigenSolver<Square<dim>> change(model.solve(here_.residual, forcing, kSteps));
+    Square<dim> Y = model.solve(here_.residual, forcing, kSteps);
+    if (Y.norm() < kSmallChange) {
+      Y *= 0.5;
+      Y.diagonal().array() += 1.0;
+      return product<dim>(here_.candidate.L, Y);
+    }
+    const Eigen::SelfAdjointEigenSolver<Square<dim>> change(Y);
     const Vector<dim> stretch =
         change.eigenvalues().unaryExpr([](double y) { return std::clamp(1.0 + y / 2.0, kLeast, kMost); });
     const Square<dim> stretched = change.eigenvectors() * stretch.asDiagonal();
     Square<dim> step = Square<dim>::Zero(stretched.rows(), stretched.cols());
     add_product<dim>(step, stretched, transpose(change.eigenvectors()));
     return product<dim>(here_.candidate.L, step);
+  }
+
+  /// The positive part of L^T (I - sum_k w_k T_k) L; zero where no variance falls fast.
+  Square<dim> falling_slope() const {
+    const Square<dim>& residual = here_.residual;
+    Square<dim> result = Square<dim>::Zero(residual.rows(), residual.cols());
+    if ((-residual.diagonal()).cwiseProduct(here_.candidate.inverse).maxCoeff() < kSlowFall) return result;
+    const Eigen::SelfAdjointEigenSolver<Square<dim>> slope(-residual);
+    const Square<dim> falling = slope.eigenvectors() * slope.eigenvalues().cwiseMax(0.0).cwiseSqrt().asDiagonal();
+    add_product<dim>(result, falling, transpose(falling));
+    return result;
   }
 
   /// sum_k w_k T_k L = L (L^T L)^-1 sum_k w_k H_k.
@@ -159,6 +172,8 @@ class Solver {
   static constexpr double kLeast = 0.01;       ///< factor of a standard deviation in one step
   static constexpr double kMost = 3.0;         ///< the same
   static constexpr Index kMostPatience = 64;   ///< steps of the fixed point after a step of Newton that failed
+  static constexpr double kSmallChange = 0.5;  ///< norm of Y below which no factor is out of these bounds
+  static constexpr double kSlowFall = 0.05;    ///< relative change of a variance that needs no slope
   static constexpr double kExcess = 1e-2;      ///< by which an eigenvalue of T may be larger than 1
   static constexpr double kLargestLift = 1e5;  ///< factor of a standard deviation
   static constexpr Index kSteps = 50;          ///< of conjugate gradients
