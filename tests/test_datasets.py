@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import otfast as otf
-from otfast import datasets
+from gaussians import fixed_point_residual
+from otfast import datasets, gaussian
 
 FAMILIES = {
     "uniform points": lambda rng: datasets.uniform_points(12, rng=rng),
@@ -74,3 +75,71 @@ def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r"pip install 'otfast\[demo\]'"):
         datasets.digits()
+
+
+LOCATION_SCATTERS = ["gaussian", "cube", "ball", "swiss-roll"]
+
+
+@pytest.mark.parametrize("family", LOCATION_SCATTERS)
+@pytest.mark.parametrize(("dim", "n_measures"), [(2, 3), (5, 4), (128, 2)])
+def test_location_scatter_families_have_true_barycenters(family, dim, n_measures):
+    """Σ λ_k A_k = I makes the maps optimal; S = Σ λ_k (S^½ S_k S^½)^½; a map and the map back are inverse."""
+    problem = datasets.location_scatter(family, dim, n_measures, rng=1)
+    np.testing.assert_allclose(
+        np.einsum("k,kij->ij", problem.weights, problem.matrices), np.eye(dim), atol=1e-12
+    )
+    assert np.linalg.eigvalsh(problem.matrices).min() > 0.1
+    assert fixed_point_residual(problem.cov, problem.covs, problem.weights) <= 1e-12
+    found = gaussian.barycenter(problem.means, problem.covs, problem.weights)
+    np.testing.assert_allclose(found.cov, problem.cov, atol=1e-9)
+    y = problem.sample_barycenter(50, rng=2)
+    for k in range(n_measures):
+        np.testing.assert_allclose(problem.to_barycenter(k, problem.from_barycenter(k, y)), y, atol=1e-10)
+
+
+@pytest.mark.parametrize("family", LOCATION_SCATTERS)
+def test_samples_have_the_moments(family):
+    problem = datasets.location_scatter(family, 3, 4, rng=1)
+    assert tuple(problem.weights) == (0.1, 0.2, 0.3, 0.4)
+    for k in range(4):
+        x = problem.sample(k, 200_000, rng=k)
+        np.testing.assert_allclose(x.mean(axis=0), problem.means[k], atol=0.02)
+        np.testing.assert_allclose(np.cov(x.T), problem.covs[k], atol=0.05)
+    np.testing.assert_array_equal(x, datasets.location_scatter(family, 3, 4, rng=1).sample(3, 200_000, rng=3))
+
+
+@pytest.mark.parametrize(
+    ("family", "dim", "n_measures", "bar"),
+    [
+        *((family, 2, 3, 0.002) for family in LOCATION_SCATTERS),
+        ("gaussian", 2, 4, 0.002),
+        ("gaussian", 64, 3, 0.015),
+        ("swiss-roll", 64, 4, 0.015),
+    ],
+)
+def test_moments_of_samples_tell_the_maps(family, dim, n_measures, bar):
+    """100 E‖T(x) − T*(x)‖² / Var of the maps to the barycenter, from 1e5 samples, in percent."""
+    problem = datasets.location_scatter(family, dim, n_measures, rng=5)
+    rng = np.random.default_rng(6)
+    samples = [problem.sample(k, 100_000, rng=rng) for k in range(n_measures)]
+    maps = datasets.affine_maps(samples, problem.weights)
+    errors = []
+    for k in range(n_measures):
+        x = problem.sample(k, 10_000, rng=rng)
+        A, b = (part[k] for part in maps.to_barycenter)
+        errors.append(datasets.l2_uvp(x @ A + b, problem.to_barycenter(k, x), np.trace(problem.cov)))
+        y = problem.to_barycenter(k, x)
+        A, b = (part[k] for part in maps.from_barycenter)
+        assert datasets.l2_uvp(y @ A + b, x, np.trace(problem.covs[k])) <= 3 * bar
+    assert problem.weights @ errors <= bar
+
+
+def test_bad_location_scatters():
+    with pytest.raises(ValueError, match="family must be one of 'gaussian', 'cube'"):
+        datasets.location_scatter("spiral")
+    with pytest.raises(ValueError, match="dim must be at least 2"):
+        datasets.location_scatter("swiss-roll", 1)
+    with pytest.raises(ValueError, match="samples must hold points of one dimension"):
+        datasets.affine_maps([np.zeros((3, 2)), np.zeros((3, 3))])
+    with pytest.raises(ValueError, match="mapped and truth must have one shape"):
+        datasets.l2_uvp(np.zeros((3, 2)), np.zeros((2, 2)), 1.0)

@@ -9,6 +9,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 import otfast as otf
+from gaussians import covariances
 from otfast import plot
 
 matplotlib.use("Agg")
@@ -81,6 +82,27 @@ def test_points_must_be_in_the_plane_and_fit(ax, rng):
         plot.map(result, x, rng.random((5, 3)), ax)
     with pytest.raises(ValueError, match=r"x must have shape \(5, 2\)"):
         plot.map(result, x[:4], y, ax)
+
+
+def test_ellipses_have_the_covariances_and_the_centres(ax, rng):
+    """The corners of each are r standard deviations from its mean: (x − m)ᵀ S⁻¹ (x − m) = r²."""
+    means, covs = rng.standard_normal((3, 1, 2)), covariances(rng, 4, dim=2)
+    assert plot.ellipses(means, covs, ax, radius=2.0, color="black") is ax
+    paths = ax.collections[0].get_paths()
+    assert len(paths) == 12
+    for path, (i, j) in zip(paths, np.ndindex(3, 4), strict=True):
+        z = path.vertices - means[i, 0]
+        np.testing.assert_allclose(np.einsum("ni,ij,nj->n", z, np.linalg.inv(covs[j]), z), 4.0)
+    assert ax.collections[0].get_facecolor()[0, 3] == 0.25
+    plot.ellipses(np.zeros(2), np.diag([1.0, 0.0]), ax)
+    ax.figure.draw_without_rendering()
+
+
+def test_ellipses_must_be_in_the_plane(ax):
+    with pytest.raises(ValueError, match=r"cov must have shape \(…, 2, 2\)"):
+        plot.ellipses(np.zeros(3), np.eye(3), ax)
+    with pytest.raises(ValueError, match="cov is not positive semi-definite"):
+        plot.ellipses(np.zeros(2), -np.eye(2), ax)
 
 
 def test_without_axes_the_current_ones_serve(rng):

@@ -9,6 +9,7 @@ void bind_cost(py::module_& module);
 void bind_entropic(py::module_& module);
 void bind_exact(py::module_& module);
 void bind_kernel(py::module_& module);
+void bind_gaussian(py::module_& module);
 void bind_line(py::module_& module);
 void bind_rounding(py::module_& module);
 void bind_stochastic(py::module_& module);
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_entropic(module);
   bind_exact(module);
   bind_kernel(module);
+  bind_gaussian(module);
   bind_line(module);
   bind_rounding(module);
   bind_stochastic(module);

@@ -355,6 +355,42 @@ void test_raise(const Kernels<T>& kernels, const char* isa) {
   }
 }
 
+/// C += A B for blocks of every kind, with factors stored either way.
+template <class T>
+void test_multiply(const Kernels<T>& kernels, const char* isa) {
+  std::vector<T> scratch(static_cast<std::size_t>(otfast::isa::kProductScratch));
+  for (const Index rows : {1, 3, 24, 97, 130}) {
+    for (const Index cols : {1, 5, 8, 101}) {
+      for (const Index depth : {1, 2, 64, 300}) {
+        std::vector<T> a(static_cast<std::size_t>(rows * depth)), b(static_cast<std::size_t>(depth * cols));
+        for (T& value : a) value = static_cast<T>(std::floor(uniform(-4.0, 4.0)));
+        for (T& value : b) value = static_cast<T>(std::floor(uniform(-4.0, 4.0)));
+        for (const bool transposed : {false, true}) {
+          for (const bool triangle : {false, true}) {
+            std::vector<T> c(static_cast<std::size_t>(rows * cols), T{1});
+            const otfast::isa::Strided<T> left{a.data(), transposed ? depth : 1, transposed ? 1 : rows};
+            const otfast::isa::Strided<T> right{b.data(), transposed ? cols : 1, transposed ? 1 : depth};
+            kernels.multiply(left, right, rows, cols, depth, triangle, c.data(), rows, scratch.data());
+            bool right_sums = true;
+            for (Index j = 0; j < cols; ++j) {
+              for (Index i = triangle ? j : 0; i < rows; ++i) {
+                T sum{1};
+                for (Index p = 0; p < depth; ++p) {
+                  sum += left.data[i * left.row_step + p * left.col_step] *
+                         right.data[p * right.row_step + j * right.col_step];
+                }
+                right_sums = right_sums && c[static_cast<std::size_t>(j * rows + i)] == sum;
+              }
+            }
+            CHECK(right_sums, "%s %d x %d x %d", isa, static_cast<int>(rows), static_cast<int>(depth),
+                  static_cast<int>(cols));
+          }
+        }
+      }
+    }
+  }
+}
+
 template <class T>
 void test_products(const Kernels<T>& kernels, const char* isa) {
   const double accuracy = sizeof(T) == sizeof(float) ? 1e-5 : 1e-13;
@@ -365,7 +401,7 @@ void test_products(const Kernels<T>& kernels, const char* isa) {
         for (T& value : a) value = static_cast<T>(uniform(0.0, 1.0));
         for (T& value : b) value = static_cast<T>(uniform(0.0, 1.0));
         std::vector<T> out(static_cast<std::size_t>(rows * n));
-        kernels.multiply(a.data(), inner, b.data(), n, rows, inner, n, out.data(), n);
+        kernels.multiply_few(a.data(), inner, b.data(), n, rows, inner, n, out.data(), n);
         // The transposed product takes rows padded to whole vectors.
         const Index room = (n / otfast::isa::kOverread<T> + 1) * otfast::isa::kOverread<T>;
         std::vector<T> wide(static_cast<std::size_t>(inner * room)), sums(static_cast<std::size_t>(rows * room));
@@ -473,6 +509,7 @@ void test_isa(Isa isa, const char* name) {
   test_products(*kernels, name);
   test_axis_products(*kernels, name);
   test_elementwise(*kernels, name);
+  test_multiply(*kernels, name);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from otfast import barycenter, cost, entropic, exact
+from otfast import barycenter, cost, entropic, exact, gaussian
 from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
 from otfast.entropic import (
@@ -44,6 +44,7 @@ __all__ = [
     "emd_batch",
     "entropic",
     "exact",
+    "gaussian",
     "get_num_threads",
     "semidual",
     "set_num_threads",

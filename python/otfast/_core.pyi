@@ -56,6 +56,15 @@ class _SinkhornBatchResult(TypedDict):
 @type_check_only
 class _pybind11_type(type): ...
 
+# Entry k belongs to family k; `status` numbers C++'s `Status`.
+@type_check_only
+class _BuresBarycenterResult(TypedDict):
+    covariance: NDArray[np.float64]
+    value: NDArray[np.float64]
+    error: NDArray[np.float64]
+    n_iter: NDArray[np.int64]
+    status: NDArray[np.uint8]
+
 # The bases have no constructor: calling them raises.
 class Cost32(metaclass=_pybind11_type):
     def __init__(self, *args: object, **kwargs: object) -> None: ...
@@ -314,3 +323,22 @@ def barrier_step(
     plan_step: float,
     slack_step: float,
 ) -> None: ...
+def first_indefinite(S: NDArray[np.float64], tolerance: float) -> int: ...
+def bures_squared(S: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def transport_matrix(S: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def geodesic_covariance(
+    S: NDArray[np.float64], T: NDArray[np.float64], t: NDArray[np.float64]
+) -> NDArray[np.float64]: ...
+def bures_barycenter(
+    S: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    tolerance: float,
+    max_iterations: int,
+    monitor: _Monitor,
+) -> _BuresBarycenterResult: ...
+def bures_pull_back(
+    S: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    u: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...

@@ -9,14 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otfast._extras import import_extra
+from otfast._location_scatter import (
+    AffineMaps,
+    LocationScatter,
+    affine_maps,
+    l2_uvp,
+    location_scatter,
+)
 from otfast.cost import Cost, DenseCost, Grid, PointCloud
 
 __all__ = [
+    "AffineMaps",
     "Digits",
+    "LocationScatter",
     "TransportProblem",
+    "affine_maps",
     "digits",
     "gaussian_points",
     "integer_weights",
+    "l2_uvp",
+    "location_scatter",
     "photographs",
     "random_costs",
     "small_problems",

@@ -1,4 +1,4 @@
-"""Pictures of transport plans, on matplotlib axes.
+"""Pictures of transport plans and of Gaussians, on matplotlib axes.
 
 Every function draws on the axes it is given, or on the current ones, and returns them. It needs the extra
 `plot`: ``python -m pip install 'otfast[plot]'``.
@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otfast._extras import import_extra
-from otfast._validation import as_points
+from otfast._gaussian_validation import as_covariances, as_means, common_batch
+from otfast._validation import as_points, check_real
 from otfast.result import Transport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["map", "plan"]
+__all__ = ["ellipses", "map", "plan"]
 
 #: Colours of the first and of the second measure.
 FIRST = "#1f6f8b"
@@ -34,6 +35,9 @@ _LEAST_SHARE = 1 / 256
 #: ones.
 _LARGEST_MARK = 60.0
 _SMALL_CLOUD = 100
+
+#: An ellipse is a polygon of so many corners.
+_ELLIPSE_CORNERS = 100
 
 
 def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r") -> Axes:
@@ -171,6 +175,76 @@ def map(
         ax.scatter(
             points[:, 0], points[:, 1], s=largest * weights / weights.max(), c=color, linewidths=0.0, zorder=2
         )
+    ax.set_aspect("equal")
+    ax.autoscale_view()
+    return ax
+
+
+def ellipses(
+    mean: ArrayLike,
+    cov: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    radius: float = 1.0,
+    color: Any = FIRST,
+    opacity: float = 0.25,
+) -> Axes:
+    """Draw Gaussians in the plane as ellipses, {m + r S^½ u : ‖u‖ ≤ 1}.
+
+    Parameters
+    ----------
+    mean : array_like, shape (…, 2)
+        Means m.
+    cov : array_like, shape (…, 2, 2)
+        Covariances S; leading axes are broadcast. One of rank 1 is a segment.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; the current axes by default.
+    radius : float, default 1
+        r, in standard deviations.
+    color : color or list of colors
+        Colours of the ellipses, in C order of the leading axes.
+    opacity : float, default 0.25
+        Of the inside, between 0 and 1.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the Gaussians are not in the plane, or a covariance is not symmetric and positive semi-definite.
+    ImportError
+        If matplotlib is missing; the message says how to install it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from otfast import gaussian, plot
+    >>> times = np.linspace(0, 1, 5)
+    >>> zero, S = np.zeros(2), np.diag([1.0, 0.1])
+    >>> path = gaussian.geodesic(zero, S, zero + 5, S[::-1, ::-1], times)
+    >>> ax = plot.ellipses(*path)  # doctest: +SKIP
+    """
+    S = as_covariances("cov", cov)
+    if S.shape[-1] != 2:
+        raise ValueError(f"cov must have shape (…, 2, 2), but its shape is {S.shape}")
+    m = as_means("mean", mean, 2)
+    radius = check_real("radius", radius, 0.0, strictly=True)
+    batch = common_batch({"mean": m.shape[:-1], "cov": S.shape[:-2]})
+    collections = import_extra("matplotlib.collections", "plot")
+    colors = import_extra("matplotlib.colors", "plot")
+    ax = _axes(ax)
+    variances, vectors = np.linalg.eigh(np.asarray(S, np.float64))
+    axes = vectors * np.sqrt(np.maximum(variances, 0.0))[..., None, :]
+    angles = np.linspace(0.0, 2.0 * np.pi, _ELLIPSE_CORNERS, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)])
+    outlines = m[..., None, :] + radius * np.swapaxes(axes @ circle, -1, -2)
+    corners = np.broadcast_to(outlines, (*batch, _ELLIPSE_CORNERS, 2)).reshape(-1, _ELLIPSE_CORNERS, 2)
+    edges = colors.to_rgba_array(color)
+    faces = edges.copy()
+    faces[:, 3] *= opacity
+    ax.add_collection(collections.PolyCollection(corners, facecolors=faces, edgecolors=edges, linewidths=1.0))
     ax.set_aspect("equal")
     ax.autoscale_view()
     return ax

@@ -125,7 +125,7 @@ class Kernel<Real>::Implementation {
       Index since = 0;
       pulse.beat((end - begin) * m * factors.batch, since);
       const FlushDenormals flush_denormals;
-      isa::kernels<Real>().multiply(kernel_.data() + begin * m, m, factors.powers.data(), factors.width, end - begin, m,
+      isa::kernels<Real>().multiply_few(kernel_.data() + begin * m, m, factors.powers.data(), factors.width, end - begin, m,
                                     factors.batch, sums.data() + begin * factors.width, factors.width);
     });
     return sums;

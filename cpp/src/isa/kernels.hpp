@@ -57,6 +57,21 @@ Index axis_scratch(Index n) {
 using Packed = std::uint16_t;
 inline constexpr Index kPackedRow = 32;
 
+/// A matrix with any steps between its rows and between its columns: transposed, where the larger step is that of
+/// columns.
+template <class T>
+struct Strided {
+  const T* data;
+  Index row_step;
+  Index col_step;
+};
+
+/// Products of matrices are made of blocks of so many rows, columns and terms; `kProductScratch` numbers are packed.
+inline constexpr Index kProductRows = 96;
+inline constexpr Index kProductCols = 8;
+inline constexpr Index kProductDepth = 256;
+inline constexpr Index kProductScratch = (kProductRows + kProductCols) * kProductDepth;
+
 /// Single for double, double for single precision.
 template <class T>
 struct OtherPrecision;
@@ -133,9 +148,10 @@ struct Kernels {
   /// dots[r] = sum_j rows[r * stride + j] * v[j], for `count` rows of n <= 4096 entries.
   void (*dot_rows)(const T* rows, Index stride, const T* v, Index count, Index n, T* dots);
 
-  /// out[r * out_stride + q] = sum_j a[r * a_stride + j] * b[j * b_stride + q] for r < rows, j < inner, q < n.
-  void (*multiply)(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
-                   Index out_stride);
+  /// out[r * out_stride + q] = sum_j a[r * a_stride + j] * b[j * b_stride + q] for r < rows, j < inner, q < n. Made for
+  /// few columns: `a` is read in place, and as often as they fill registers.
+  void (*multiply_few)(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
+                       Index out_stride);
 
   /// Products of a symmetric kernel of numbers in [0, 1], n x n, the diagonal of which is 1, with up to `kAxisLines`
   /// lines of numbers >= 0 along an axis; the results lie in `out` likewise. If `along` is 1 the lines lie one after
@@ -170,6 +186,11 @@ struct Kernels {
 
   /// to = from, in the other precision.
   void (*convert)(const typename OtherPrecision<T>::type* from, Index n, T* to);
+
+  /// C += A B for A (rows, depth) and B (depth, cols); column j of C starts at c + j * c_step. With `triangle`, entries
+  /// above the diagonal are of no meaning afterwards. `scratch` has room for `kProductScratch` numbers.
+  void (*multiply)(Strided<T> a, Strided<T> b, Index rows, Index cols, Index depth, bool triangle, T* c, Index c_step,
+                   T* scratch);
 
   // --- Rows of point clouds: out[j] for j < n from one point x and the points y_j.
 

@@ -570,7 +570,8 @@ void scale_once(const float* kernel, Index stride, const float* a, const float* 
 }  // namespace otfast::isa
 
 #include "isa/entropic.inc.hpp"
-#include "isa/products.inc.hpp"
+#include "isa/product.inc.hpp"
+#include "isa/scaling.inc.hpp"
 
 namespace otfast::isa {
 namespace {
@@ -592,7 +593,7 @@ constexpr Kernels<T> kTable{
     .raise_columns = raise_columns<T>,
     .add_rows = add_rows<T>,
     .dot_rows = dot_rows<T>,
-    .multiply = multiply<T>,
+    .multiply_few = multiply_few<T>,
     .multiply_axis = multiply_axis<T>,
     .add_transposed = add_transposed<T>,
     .divide = divide<T>,
@@ -602,6 +603,7 @@ constexpr Kernels<T> kTable{
     .add_packed_rows = add_packed_rows,
     .dot_packed_rows = dot_packed_rows,
     .convert = convert<T>,
+    .multiply = multiply<T>,
     .sum_squares = sum_squares<T>,
     .sum_absolute = sum_absolute<T>,
     .max_absolute = max_absolute<T>,

@@ -4,7 +4,9 @@ from otfast.barycenter._result import Barycenter, CertifiedBarycenter, Measure
 from otfast.barycenter.convolutional import convolutional
 from otfast.barycenter.coordinates import Coordinates, coordinates
 from otfast.barycenter.fixed_support import fixed_support
+from otfast.barycenter.line import quantile
 from otfast.barycenter.unrolled import UnrolledBarycenter, barycenter_unrolled
+from otfast.gaussian import barycenter as gaussian
 
 __all__ = [
     "Barycenter",
@@ -16,4 +18,6 @@ __all__ = [
     "convolutional",
     "coordinates",
     "fixed_support",
+    "gaussian",
+    "quantile",
 ]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from otfast.comparison import entropic, exact
+from otfast.comparison import entropic, exact, gaussian
 from otfast.comparison.table import one_thread, pot_is_installed
 
 __all__ = ["ROOMS", "run"]
 
-ROOMS: tuple[Callable[[bool], bool], ...] = (exact.compare, entropic.compare)
+ROOMS: tuple[Callable[[bool], bool], ...] = (exact.compare, entropic.compare, gaussian.compare)
 
 
 def run(quick: bool = False) -> bool:

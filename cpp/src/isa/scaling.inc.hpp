@@ -1,4 +1,4 @@
-// Products of small matrices, and logarithms of what they give: part of kernels.inc.hpp, whose rules hold here, too.
+// Products of kernels with scalings, quotients and logarithms: part of kernels.inc.hpp, whose rules hold here, too.
 #pragma once
 
 namespace otfast::isa {
@@ -65,8 +65,8 @@ inline void multiply_last(const T* a, Index a_stride, const T* panel, Index rows
 }
 
 template <class T>
-void multiply(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
-              Index out_stride) {
+void multiply_few(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
+                  Index out_stride) {
   // In memory the rows of a panel lie apart, often by a power of two, so that few places of a cache would hold them.
   T panel[kDepth * kPanel<T>];
   for (Index j = 0; j < inner; j += kDepth) {
