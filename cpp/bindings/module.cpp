@@ -8,6 +8,7 @@ void bind_cost(py::module_& module);
 void bind_entropic(py::module_& module);
 void bind_exact(py::module_& module);
 void bind_line(py::module_& module);
+void bind_multimarginal(py::module_& module);
 void bind_rounding(py::module_& module);
 void bind_stochastic(py::module_& module);
 void bind_weights(py::module_& module);
@@ -23,6 +24,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_entropic(module);
   bind_exact(module);
   bind_line(module);
+  bind_multimarginal(module);
   bind_rounding(module);
   bind_stochastic(module);
   bind_weights(module);

@@ -6,9 +6,9 @@
 #include "chunks.hpp"
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
+#include "otfast/math/base2.hpp"
 #include "rows.hpp"
 #include "sweep.hpp"
-#include "units.hpp"
 
 namespace otfast::entropic {
 template <class Real, class T>
