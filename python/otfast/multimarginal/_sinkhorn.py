@@ -217,8 +217,9 @@ def _iterate(
     error = math.inf
     if n_iter:
         error, mass = contraction.tour(False)
-        if error <= tol and tol > 0.0:
-            return "optimal", n_iter, error, potentials.dual(mass)
+        if (error <= tol and tol > 0.0) or n_iter >= max_iter:
+            status = "optimal" if error <= tol else "iteration_limit"
+            return status, n_iter, error, potentials.dual(mass)
     anderson = Anderson(potentials) if accelerated else None
     while n_iter < max_iter and not watch.stopped:
         error, mass = contraction.tour(True)

@@ -47,6 +47,7 @@ class Tree:
         self._wide = {edge: self._needs_double(cost) for edge, cost in edges.items()}
         self._walk = walk_of(self._neighbours, self.nodes[0])
         self._messages: dict[tuple[int, int], _Array] = {}
+        self._guesses: dict[tuple[int, int], _Array] = {}
 
     def refresh(self) -> None:
         """Forget what was computed from other potentials."""
@@ -60,9 +61,11 @@ class Tree:
                     self._send(k, j)
         error = self._visit(self.nodes[0], update)
         for k, j, goes_down in self._walk:
-            self._send(k, j)
             if goes_down:
+                self._send(k, j)
                 error = max(error, self._visit(j, update))
+            elif update:
+                self._send(k, j)
         root = self.nodes[0]
         return error, float(self._potentials.marginal(root, self._softmin(root)).sum())
 
@@ -129,9 +132,9 @@ class Tree:
         h = self._potentials.exponent(k) - self._incoming(k, to)
         # softmin takes sums over columns unless it is told to take those over rows.
         edge, transpose = ((k, to), True) if (k, to) in self._edges else ((to, k), False)
-        self._messages[k, to] = _core.softmin(
-            self._edges[edge].core, h, self._potentials.epsilon, self._wide[edge], transpose, self._monitor
-        )
+        cost, epsilon, guess = self._edges[edge].core, self._potentials.epsilon, self._guesses.get((k, to))
+        message = _core.softmin(cost, h, epsilon, self._wide[edge], transpose, self._monitor, guess)
+        self._messages[k, to] = self._guesses[k, to] = message
 
     def _needs_double(self, cost: Cost) -> bool:
         low, high = cost.bounds()

@@ -9,7 +9,6 @@ tensors again, and are treated alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property, reduce
 
 import numpy as np
@@ -46,9 +45,10 @@ class Unfolded:
         low, high = self._matrix.bounds()
         self._wide = needs_double(cost.dtype, high - low, potentials.epsilon)
         self._nodes = tuple(range(len(shape)))
+        self._guesses: dict[tuple[tuple[int, ...], bool], _Array] = {}
 
     def refresh(self) -> None:
-        """Forget what was computed from other potentials: nothing is kept here."""
+        """Forget what was computed from other potentials: what is kept here are mere guesses."""
 
     def tour(self, update: bool) -> tuple[float, float]:
         """Measure every marginal, and update its potential if `update`.
@@ -75,7 +75,7 @@ class Unfolded:
         self,
         matrix: _core.Cost32 | _core.Cost64,
         wide: bool,
-        nodes: Sequence[int],
+        nodes: tuple[int, ...],
         split: int,
         update: bool,
     ) -> tuple[float, float]:
@@ -85,12 +85,14 @@ class Unfolded:
             (nodes[split:], nodes[:split], True),
         ):
             h = outer_sum([self._potentials.exponent(k) for k in other]).ravel()
-            s = _core.softmin(matrix, h, self._potentials.epsilon, wide, transpose, self._monitor)
+            guess = self._guesses.get((nodes, transpose))
+            s = _core.softmin(matrix, h, self._potentials.epsilon, wide, transpose, self._monitor, guess)
+            self._guesses[nodes, transpose] = s
             of_part, mass = self._visit_block(s, part, update)
             error = max(error, of_part)
         return error, mass
 
-    def _visit_block(self, s: _Array, nodes: Sequence[int], update: bool) -> tuple[float, float]:
+    def _visit_block(self, s: _Array, nodes: tuple[int, ...], update: bool) -> tuple[float, float]:
         """Do the same for some of the points, whose effective cost is `s`."""
         pots = self._potentials
         if len(nodes) == 1:
