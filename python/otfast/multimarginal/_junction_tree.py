@@ -103,9 +103,7 @@ class JunctionTree:
             softmin = self._sum([told, *self._ups(bucket)[:1]], (k,))
         else:
             softmin = self._sum(local, (k,))
-        error = self._potentials.violation(k, softmin)
-        if update:
-            self._potentials.update(k, softmin)
+        error, _ = self._potentials.visit(k, softmin, update)
         for number, child in enumerate(bucket.children):
             own = self._node_table(k)
             below = [told, own] if number == 0 else [*local, own, *self._ups(bucket, child)]

@@ -52,12 +52,24 @@ class Potentials:
         exponent = np.minimum((self.f[k] - softmin - self.offset) / self.epsilon, _LARGEST_EXPONENT)
         return self.weights[k] * np.exp(exponent)
 
-    def violation(self, k: int, softmin: _Array) -> float:
-        """Return how far the marginal is from where it should be.
+    def visit(self, k: int, softmin: _Array, update: bool) -> tuple[float, float]:
+        """Measure a marginal, and update its potential if `update`.
 
-        Exact ones: in L1, relative to the mass. Those with a price: the change of the potential that is due,
-        in units of ε.
+        Returns
+        -------
+        error, mass
+            How far the marginal was from where it should be, and the mass of the plan afterwards. Exact
+            marginals are measured in L1, relative to the mass; for those with a price it is the change of the
+            potential that is due, in units of ε.
         """
+        error = self._violation(k, softmin)
+        if update:
+            self.update(k, softmin)
+            if math.isinf(self.rho[k]):
+                return error, self._totals[k]
+        return error, float(self.marginal(k, softmin).sum())
+
+    def _violation(self, k: int, softmin: _Array) -> float:
         if self.rho[k] == 0.0:
             return 0.0
         if math.isinf(self.rho[k]):

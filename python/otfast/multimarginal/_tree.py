@@ -59,14 +59,14 @@ class Tree:
             for k, j, goes_down in self._walk:
                 if not goes_down:
                     self._send(k, j)
-        error = self._visit(self.nodes[0], update)
+        root = self.nodes[0]
+        error = self._potentials.visit(root, self._softmin(root), update)[0]
         for k, j, goes_down in self._walk:
             if goes_down:
                 self._send(k, j)
-                error = max(error, self._visit(j, update))
+                error = max(error, self._potentials.visit(j, self._softmin(j), update)[0])
             elif update:
                 self._send(k, j)
-        root = self.nodes[0]
         return error, float(self._potentials.marginal(root, self._softmin(root)).sum())
 
     def marginal(self, nodes: tuple[int, ...]) -> _Array:
@@ -110,13 +110,6 @@ class Tree:
         while path[-1] != start:
             path.append(parent[path[-1]])
         return path[::-1]
-
-    def _visit(self, k: int, update: bool) -> float:
-        softmin = self._softmin(k)
-        error = self._potentials.violation(k, softmin)
-        if update:
-            self._potentials.update(k, softmin)
-        return error
 
     def _softmin(self, k: int) -> _Array:
         return self._incoming(k, None)

@@ -24,8 +24,8 @@ from otfast.progress import Monitor
 
 _Array = NDArray[np.float64]
 
-#: Updates of a block of potentials to one pass over the tensor: they cost little, and save passes.
-_ROUNDS = 4
+#: Tuples from which on a second update of a block of potentials costs next to nothing; it saves passes.
+_LARGE = 1 << 21
 
 #: Entries of the plan that are in memory at a time while it is reduced.
 _BLOCK_SIZE = 1 << 22
@@ -44,6 +44,7 @@ class Unfolded:
         self._matrix = cost.unfold(self._split)
         low, high = self._matrix.bounds()
         self._wide = needs_double(cost.dtype, high - low, potentials.epsilon)
+        self._is_large = rows * cols >= _LARGE
         self._nodes = tuple(range(len(shape)))
         self._guesses: dict[tuple[tuple[int, ...], bool], _Array] = {}
 
@@ -96,19 +97,13 @@ class Unfolded:
         """Do the same for some of the points, whose effective cost is `s`."""
         pots = self._potentials
         if len(nodes) == 1:
-            (k,) = nodes
-            error = pots.violation(k, s)
-            if update:
-                pots.update(k, s)
-            return error, float(pots.marginal(k, s).sum())
+            return pots.visit(nodes[0], s, update)
         shape = tuple(pots.weights[k].size for k in nodes)
         split = balanced_split(shape)
         block = _core.DenseCost64(s.reshape(math.prod(shape[:split]), -1))
         first, mass = self._visit(block, True, nodes, split, update)
-        for _ in range(_ROUNDS - 1 if update else 0):
-            error, mass = self._visit(block, True, nodes, split, update)
-            if error < 0.1 * first:
-                break
+        if update and self._is_large:
+            _, mass = self._visit(block, True, nodes, split, update)
         return first, mass
 
 
