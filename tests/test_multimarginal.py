@@ -475,6 +475,59 @@ def test_entropic_values_tend_to_the_exact_one(rng):
     assert values[2] - exact < 0.01 * 3 * np.log(5)
 
 
+# --- Gaussians.
+
+
+def random_covariance(rng, d, rank=None):
+    factor = rng.normal(size=(d, rank or d))
+    return factor @ factor.T
+
+
+@pytest.mark.parametrize("rank", [4, 2])
+def test_gaussians(rng, rank):
+    K, d = 3, 4
+    means, weights = rng.normal(size=(K, d)), np.array([0.5, 0.2, 0.6])
+    covs = np.stack([random_covariance(rng, d, rank if k == 0 else d) for k in range(K)])
+    result = mm.gaussian(means, covs, weights)
+    total = weights.sum()
+    blocks = result.cov.reshape(K, d, K, d).transpose(0, 2, 1, 3)
+    for k in range(K):
+        np.testing.assert_allclose(blocks[k, k], covs[k], atol=1e-9)
+    # The value is that of the joint law, and x̄ has the law of the barycenter.
+    centre = weights @ means / total
+    of_mean = np.tensordot(np.outer(weights, weights) / total**2, blocks, 2)
+    np.testing.assert_allclose(of_mean, result.barycenter_cov, atol=1e-9)
+    value = sum(
+        w * (np.trace(S) + ((m - centre) ** 2).sum()) for w, S, m in zip(weights, covs, means, strict=True)
+    )
+    assert result.value == pytest.approx(value - total * np.trace(of_mean), rel=1e-10)
+    assert np.linalg.eigvalsh(result.cov)[0] > -1e-9
+    # No other law with these marginals does better: those of maps that are turned from the optimal ones.
+    factors = np.linalg.cholesky(covs + 1e-12 * np.eye(d))
+    for _ in range(20):
+        turned = [L @ np.linalg.qr(rng.normal(size=(d, d)))[0] for L in factors]
+        mean = np.tensordot(weights / total, turned, 1)
+        assert value - total * np.trace(mean @ mean.T) >= result.value - 1e-9
+
+
+def test_commuting_gaussians(rng):
+    """S = (Σ λ_k S_k^½)², and on the line standard deviations are averaged."""
+    deviations = rng.random((3, 5)) + 0.1
+    result = mm.gaussian(np.zeros((3, 5)), np.stack([np.diag(s**2) for s in deviations]))
+    np.testing.assert_allclose(result.barycenter_cov, np.diag(deviations.mean(0) ** 2), atol=1e-12)
+    value = ((deviations - deviations.mean(0)) ** 2).mean(0).sum()
+    assert result.value == pytest.approx(value, rel=1e-12)
+
+
+def test_gaussians_that_are_malformed():
+    with pytest.raises(ValueError, match="covs must have shape"):
+        mm.gaussian(np.zeros((2, 3)), np.zeros((2, 2, 2)))
+    with pytest.raises(ValueError, match=r"covs\[1\] must be symmetric"):
+        mm.gaussian(np.zeros((2, 2)), [np.eye(2), [[1, 1], [0, 1]]])
+    with pytest.raises(ValueError, match=r"covs\[0\] must be positive semi-definite"):
+        mm.gaussian(np.zeros((2, 1)), [[[-1.0]], [[1.0]]])
+
+
 # --- Arguments and results.
 
 

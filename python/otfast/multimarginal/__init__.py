@@ -1,5 +1,6 @@
 """Multi-marginal transport: one plan between K measures, without the tensor where that is possible."""
 
+from otfast.multimarginal._gaussian import GaussianMultiTransport, gaussian
 from otfast.multimarginal._literature import coulomb, euler_flow, matching_for_teams
 from otfast.multimarginal._result import MultiTransport
 from otfast.multimarginal._sinkhorn import sinkhorn
@@ -9,6 +10,7 @@ from otfast.multimarginal.pairwise import PairwiseCost
 
 __all__ = [
     "BarycenterCost",
+    "GaussianMultiTransport",
     "LowRankTensor",
     "MultiCost",
     "MultiTransport",
@@ -17,6 +19,7 @@ __all__ = [
     "TensorCost",
     "coulomb",
     "euler_flow",
+    "gaussian",
     "matching_for_teams",
     "sinkhorn",
     "solve",
