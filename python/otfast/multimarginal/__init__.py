@@ -1,7 +1,7 @@
 """Multi-marginal transport: one plan between K measures, without the tensor where that is possible.
 
-Whatever the cost, all that an entropic iteration asks for is, for one node k after another, the soft minimum of
-C − ⊕_{j ≠ k} f_j over all points but those of k. `_potentials` turns it into an update and an error. A
+Whatever the cost, all that an entropic iteration asks for is, for one node k after another, the soft minimum
+of C − ⊕_{j ≠ k} f_j over all points but those of k. `_potentials` turns it into an update and an error. A
 *contraction* delivers it:
 
 - `_unfolded`, for tensors and for costs that can be read as a matrix without being stored: leading points are
