@@ -28,7 +28,7 @@ _Array = NDArray[np.float64]
 _LARGE = 1 << 21
 
 #: Entries of the plan that are in memory at a time while it is reduced.
-_BLOCK_SIZE = 1 << 19
+_BLOCK_SIZE = 1 << 17
 
 
 class Unfolded:
