@@ -34,28 +34,36 @@ def solve_edges(
     tol: float,
     max_iter: int,
     listener: Callable[[int], Monitor | None],
-) -> int:
-    """Set the potentials to those of the edges, added up; return the largest number of iterations.
+) -> tuple[int, dict[tuple[int, int], _Array]]:
+    """Set the potentials to those of the edges, added up.
 
     `listener` makes the monitor of an edge from the iterations that were made before.
+
+    Returns
+    -------
+    n_iter, messages
+        The largest number of iterations, and the messages (`_tree.py`) from k to l, by (k, l), up to the
+        error: they are the potentials of l on the edge.
     """
     exact = math.inf, math.inf
     n_iter = 0
+    messages: dict[tuple[int, int], _Array] = {}
     for (k, j), C in cost.edges.items():
         a, b = potentials.weights[k], potentials.weights[j]
         monitor = listener(n_iter)
         raw, _ = solve(C, a, b, potentials.epsilon, exact, method, tol, max_iter, None, monitor, monitor)
         if raw["status"] == "infeasible":
             check_status("infeasible", tol, raw["error"])
-        potentials.f[k] = potentials.f[k] + _finite(raw["potential_a"])
-        potentials.f[j] = potentials.f[j] + _finite(raw["potential_b"])
+        messages[j, k], messages[k, j] = (_finite(raw[side]) for side in ("potential_a", "potential_b"))
+        potentials.f[k] = potentials.f[k] + messages[j, k]
+        potentials.f[j] = potentials.f[j] + messages[k, j]
         n_iter = max(n_iter, raw["n_iter"])
     # Every part of a forest has the mass of the marginals; their product must have it, too.
     parts = components(cost)
     mass = float(potentials.weights[0].sum())
     for nodes in parts[1:]:
         potentials.f[nodes[0]] = potentials.f[nodes[0]] - potentials.epsilon * math.log(mass)
-    return n_iter
+    return n_iter, messages
 
 
 def _finite(potential: _Array) -> _Array:

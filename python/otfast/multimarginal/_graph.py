@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +23,24 @@ _Array = NDArray[np.float64]
 class Graph:
     """The contraction of a `PairwiseCost` that is not complete."""
 
-    def __init__(self, cost: PairwiseCost, potentials: Potentials, monitor: Monitor | None) -> None:
+    def __init__(
+        self,
+        cost: PairwiseCost,
+        potentials: Potentials,
+        monitor: Monitor | None,
+        messages: Mapping[tuple[int, int], _Array] | None = None,
+    ) -> None:
+        """`messages` are what those of trees will be about, if that is known."""
         self._potentials = potentials
         self._cost = cost
         self.parts: list[Tree | JunctionTree] = []
         for nodes in components(cost):
             edges = {edge: C for edge, C in cost.edges.items() if edge[0] in nodes}
             kind = Tree if len(edges) < len(nodes) else JunctionTree
-            self.parts.append(kind(nodes, edges, potentials, monitor))
+            part = kind(nodes, edges, potentials, monitor)
+            if isinstance(part, Tree):
+                part.expect(messages or {})
+            self.parts.append(part)
         self._log_mass = [0.0] * len(self.parts)
         self.refresh()
 

@@ -169,14 +169,14 @@ def sinkhorn(
     potentials = Potentials(weights, rho, epsilon)
     with Reporter(callback, progress, "multimarginal.sinkhorn") as reporter:
         watch = _Watch(reporter.monitor)
-        n_iter = 0
+        n_iter, messages = 0, None
         if isinstance(checked, PairwiseCost) and len(exact) == checked.ndim and is_forest(checked):
             # Errors of the edges add up in the marginals far from the root.
             share = tol / max(1, len(checked.edges))
-            n_iter = solve_edges(checked, potentials, method, share, max_iter, watch.of_edge)
+            n_iter, messages = solve_edges(checked, potentials, method, share, max_iter, watch.of_edge)
         contraction: Contraction
         if isinstance(checked, PairwiseCost) and not is_complete(checked):
-            contraction = Graph(checked, potentials, watch.monitor)
+            contraction = Graph(checked, potentials, watch.monitor, messages)
         else:
             contraction = Unfolded(checked, potentials, watch.monitor)
         low, high = checked.bounds()
