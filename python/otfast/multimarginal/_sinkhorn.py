@@ -224,13 +224,14 @@ def _iterate(
     while n_iter < max_iter and not watch.stopped:
         error, mass = contraction.tour(True)
         n_iter += 1
-        watch.report(n_iter, error, potentials.dual(mass))
+        value = potentials.dual(mass)
+        watch.report(n_iter, error, value)
         if error <= tol and tol > 0.0:
             error, mass = contraction.tour(False)
             if error <= tol:
                 return "optimal", n_iter, error, potentials.dual(mass)
         if anderson is not None and n_iter < max_iter:
-            anderson.propose(potentials.dual(mass))
+            anderson.propose(value)
             contraction.refresh()
     error, mass = contraction.tour(False)
     status = "stopped" if watch.stopped else "optimal" if error <= tol else "iteration_limit"
