@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 import otfast as otf
 from certificates import random_weights, sqeuclidean
-from otfast.multimarginal import BarycenterCost, LowRankTensor, PairwiseCost, SpreadCost, TensorCost
+from otfast.multimarginal import (
+    BarycenterCost,
+    LowRankTensor,
+    MultiCost,
+    PairwiseCost,
+    SpreadCost,
+    TensorCost,
+)
 
 INF = np.inf
 mm = otf.multimarginal
@@ -473,6 +480,70 @@ def test_entropic_values_tend_to_the_exact_one(rng):
     values = [mm.sinkhorn(marginals, cost, epsilon, tol=1e-9).value for epsilon in (0.1, 0.03, 0.01)]
     assert exact < values[2] < values[1] < values[0]
     assert values[2] - exact < 0.01 * 3 * np.log(5)
+
+
+def test_nodes_without_edges(rng):
+    a, b = [0.3, 0.7], [0.5, 0.25, 0.25]
+    for marginals in ([a], [a, b], [a, b, [1.0]]):
+        cost = PairwiseCost(len(marginals), {})
+        product = outer_product([np.array(weights) for weights in marginals])
+        np.testing.assert_allclose(mm.sinkhorn(marginals, cost, 0.1).plan, product, atol=1e-14)
+        assert_optimal(mm.solve(marginals, cost), [np.array(weights) for weights in marginals], 0 * product)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_the_scale_of_costs_does_not_matter(rng, scale):
+    C = rng.random((3, 4, 5))
+    one, other = mm.sinkhorn([None] * 3, C, 0.05), mm.sinkhorn([None] * 3, scale * C, 0.05 * scale)
+    np.testing.assert_allclose(other.plan, one.plan, atol=1e-9)
+    assert other.value == pytest.approx(scale * one.value, rel=1e-6)
+
+
+def test_threads_change_nothing_but_rounding(rng):
+    cycle = random_cost(rng, "cycle", (60, 50, 40, 30))
+    tensor = rng.random((30, 30, 30, 30))
+    for cost in (cycle, tensor):
+        otf.set_num_threads(1)
+        one = mm.sinkhorn([None] * 4, cost, 0.1)
+        otf.set_num_threads(3)
+        three = mm.sinkhorn([None] * 4, cost, 0.1)
+        np.testing.assert_allclose(three.marginal(1), one.marginal(1), rtol=1e-12)
+        assert three.value == pytest.approx(one.value, rel=1e-12)
+
+
+class Cube(MultiCost):
+    """A cost of the user's own whose tuples are not enumerated: Σ_k c_k, which is priced node by node."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    @property
+    def shape(self):
+        return tuple(len(part) for part in self.parts)
+
+    @property
+    def dtype(self):
+        return np.dtype(np.float64)
+
+    def bounds(self):
+        return 0.0, float(len(self.parts))
+
+    def entries(self, indices):
+        return sum(part[i] for part, i in zip(self.parts, indices.T, strict=True))
+
+    def price(self, potentials):
+        reduced = [part - f for part, f in zip(self.parts, potentials, strict=True)]
+        best = np.array([[int(r.argmin()) for r in reduced]])
+        return best, float(sum(r.min() for r in reduced))
+
+
+def test_a_pricing_oracle_of_the_users_own(rng):
+    parts = [rng.random(12) for _ in range(20)]
+    result = mm.solve([None] * 20, Cube(parts))
+    assert result.value == pytest.approx(sum(part.mean() for part in parts), rel=1e-9)
+    assert result.converged
+    with pytest.raises(ValueError, match="Cube cannot be read as a matrix"):
+        mm.sinkhorn([None] * 3, Cube(parts[:3]), 0.1)
 
 
 # --- Gaussians.

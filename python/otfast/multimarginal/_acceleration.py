@@ -57,11 +57,13 @@ class Anderson:
     def _combination(self) -> _Array:
         """Return the combination of the images whose residuals nearly cancel."""
         residuals = np.stack(self._residuals)
+        largest = float(np.abs(residuals).max())
+        if not largest > 0.0:
+            return self._images[-1]
+        residuals /= largest
         products = residuals @ residuals.T
         products += _RIDGE * np.trace(products) * np.eye(len(products))
-        if not products.trace() > 0.0:
-            return self._images[-1]
-        shares = np.linalg.solve(products / products.trace(), np.ones(len(products)))
+        shares = np.linalg.solve(products, np.ones(len(products)))
         combined: _Array = (shares / shares.sum()) @ np.stack(self._images)
         return combined if np.isfinite(combined).all() else self._images[-1]
 

@@ -195,7 +195,8 @@ def _solve_on_line(cost: MultiCost, positions: list[_Array], marginals: list[_Ar
 
 def _warm_start(cost: MultiCost, marginals: list[_Array]) -> list[_Array]:
     low, high = cost.bounds()
-    if not high > low:
+    # Who prices without looking at all tuples may not be able to.
+    if not high > low or type(cost).price is not MultiCost.price:
         return [np.zeros(a.size) for a in marginals]
     try:
         start = sinkhorn(marginals, cost, _WARM * (high - low), tol=0.0, max_iter=_WARM_ITERATIONS)

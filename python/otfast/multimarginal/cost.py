@@ -38,7 +38,8 @@ class MultiCost(ABC):
     """A cost C(i_0, …, i_{K−1}) of K points, stored or not.
 
     The base of `TensorCost`, `PairwiseCost`, `BarycenterCost`, `LowRankTensor` and `SpreadCost`; it cannot be
-    made itself. Costs are immutable, and can be pickled.
+    made itself. Costs are immutable, and can be pickled. A subclass with `shape`, `dtype`, `entries`,
+    `bounds` and `price` is a cost for `solve` of which nobody enumerates the tuples.
     """
 
     @property
@@ -51,9 +52,12 @@ class MultiCost(ABC):
     def dtype(self) -> np.dtype[np.floating[Any]]:
         """The precision of the entries, and of results: `float32` or `float64`."""
 
-    @abstractmethod
     def unfold(self, leading: int) -> Cost:
-        """Return the tensor as a matrix: its rows are tuples of the first `leading` points, in C order."""
+        """Return the tensor as a matrix: its rows are tuples of the first `leading` points, in C order.
+
+        Not needed by `solve` where a subclass has `price` and `bounds` of its own.
+        """
+        raise ValueError(f"a {type(self).__name__} cannot be read as a matrix: it has no method unfold")
 
     @property
     def ndim(self) -> int:
