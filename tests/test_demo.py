@@ -36,6 +36,7 @@ def test_pictures_are_there_and_not_blank(demo):
         "entropic_colours.png",
         "entropic_plans.png",
         "entropic_time.png",
+        "multimarginal.png",
     ]
     for picture in pictures:
         assert str(picture) in printed
@@ -50,7 +51,7 @@ def test_printed_gaps_are_certificates(demo):
     exact = [float(gap) for problem, gap in rows if "eps" not in problem]
     entropic = [float(error) for problem, error in rows if "eps" in problem and "float32" not in problem]
     single = [float(error) for problem, error in rows if "float32" in problem]
-    assert [len(exact), len(entropic), len(single)] == [4, 12, 3]
+    assert [len(exact), len(entropic), len(single)] == [5, 13, 3]
     assert all(0.0 <= gap <= 1e-12 for gap in exact)
     assert all(0.0 <= error <= 1.05e-6 for error in entropic)
     assert all(0.0 <= error <= 5e-5 for error in single)

@@ -169,7 +169,51 @@ def test_ctrl_c(call, callback):
         else:
             print("finished", bool(sent))
     """
-    outcome, delay = run_python(code).split()
+    assert_interrupted(run_python(code))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("call", ["tensor", "tree", "cycle", "exact"])
+def test_ctrl_c_with_many_marginals(call):
+    code = f"""
+        import os, signal, threading, time
+        import numpy as np
+        import otfast as otf
+        from otfast import multimarginal as mm
+
+        rng = np.random.default_rng(0)
+        options = dict(tol=0.0, max_iter=100_000)
+        x = [rng.random((5000, 3)) for _ in range(4)]
+        path = mm.PairwiseCost(4, {{(k, k + 1): otf.PointCloud(x[k], x[k + 1]) for k in range(3)}})
+        cycle = mm.PairwiseCost(4, {{(k, (k + 1) % 4): rng.random((500, 500)) for k in range(4)}})
+        tensor = rng.random((40, 40, 40, 40))
+        work = {{
+            "tensor": lambda: mm.sinkhorn([None] * 4, tensor, 0.1, **options),
+            "tree": lambda: mm.sinkhorn([None] * 4, path, 0.1, free=[1], **options),
+            "cycle": lambda: mm.sinkhorn([None] * 4, cycle, 0.1, **options),
+            "exact": lambda: mm.solve([None] * 4, path),
+        }}["{call}"]
+        otf.set_num_threads(1)
+        sent = []
+
+        def interrupt():
+            time.sleep(0.3)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        try:
+            work()
+        except KeyboardInterrupt:
+            print("interrupted", time.perf_counter() - sent[0])
+        else:
+            print("finished", bool(sent))
+    """
+    assert_interrupted(run_python(code))
+
+
+def assert_interrupted(printed):
+    outcome, delay = printed.split()
     assert outcome == "interrupted", "the problem was too short for the test"
     # Two tenths of a second are promised; a busy machine may add to that.
     assert float(delay) < 0.4

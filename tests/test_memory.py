@@ -74,3 +74,11 @@ def test_columns_on_the_line_are_sorted_in_blocks():
     # Sorted copies of all columns would have 256 MB.
     setup = "x, y = rng.random((2, 4000, n))"
     assert growth(setup, "otf.wasserstein_1d(x, y)") < 60e6
+
+
+def test_tensors_take_a_tenth_of_themselves_at_most():
+    setup = "m = 8 if n == 50 else 64; C = rng.random((m, m, m, m), dtype=np.float32)"
+    work = "otf.multimarginal.sinkhorn([None] * 4, C, 0.1, tol=0.0, max_iter=3)"
+    tenth = 0.1 * 4 * 64**4
+    assert growth(setup, work) < tenth
+    assert growth(setup, f"{work}.pair_marginal(0, 2)") < tenth

@@ -32,6 +32,13 @@ def test_a_heat_map_shows_the_plan_between_its_marginals(ax, rng):
     assert beside.collections[0].get_datalim(beside.transData).x1 == pytest.approx(a.max())
 
 
+def test_a_pair_marginal_is_shown_as_it_is(ax, rng):
+    cost = rng.random((5, 6, 7))
+    result = otf.multimarginal.sinkhorn([None] * 3, cost, 1.0)
+    assert plot.pair_marginal(result, 2, 0, ax) is ax
+    np.testing.assert_allclose(ax.images[0].get_array(), result.pair_marginal(2, 0))
+
+
 def test_a_heat_map_leaves_blank_what_an_entropic_plan_hardly_uses(ax, rng):
     x = np.sort(rng.random(40))
     result = otf.sinkhorn(None, None, otf.PointCloud(x[:, None]), 1e-2)

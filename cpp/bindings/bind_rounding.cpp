@@ -1,4 +1,6 @@
 // Soft and hard minima over a cost, and the cost of a product measure.
+#include <optional>
+
 #include "common.hpp"
 #include "otfast/entropic/rounding.hpp"
 #include "otfast/entropic/softmin.hpp"
@@ -14,19 +16,21 @@ VectorView<const double> fitting(const Array<double>& array, Index size, const c
 
 template <class Real, class T>
 std::vector<double> softmin_in(const Cost<T>& cost, VectorView<const double> h, double epsilon, bool transpose,
-                               Monitor& monitor) {
-  return transpose ? entropic::softmin_of_columns<Real>(cost, h, epsilon, monitor)
-                   : entropic::softmin_of_rows<Real>(cost, h, epsilon, monitor);
+                               VectorView<const double> guess, Monitor& monitor) {
+  return transpose ? entropic::softmin_of_columns<Real>(cost, h, epsilon, monitor, guess)
+                   : entropic::softmin_of_rows<Real>(cost, h, epsilon, monitor, guess);
 }
 
 template <class T>
 py::array_t<double> softmin(const Cost<T>& cost, const Array<double>& h, double epsilon, bool wide, bool transpose,
-                            py::object monitor) {
+                            py::object monitor, const std::optional<Array<double>>& guess) {
   const VectorView<const double> view = fitting(h, transpose ? cost.rows() : cost.cols(), "h");
+  VectorView<const double> expected;
+  if (guess) expected = fitting(*guess, transpose ? cost.cols() : cost.rows(), "guess");
   PythonMonitor watched(std::move(monitor));
   return to_array(watched.run([&] {
-    return wide ? softmin_in<double>(cost, view, epsilon, transpose, watched)
-                : softmin_in<T>(cost, view, epsilon, transpose, watched);
+    return wide ? softmin_in<double>(cost, view, epsilon, transpose, expected, watched)
+                : softmin_in<T>(cost, view, epsilon, transpose, expected, watched);
   }));
 }
 
@@ -52,7 +56,7 @@ template <class T>
 void bind_precision(py::module_& module) {
   const auto h = py::arg("h").noconvert();
   module.def("softmin", &softmin<T>, py::arg("cost"), h, py::arg("epsilon"), py::arg("wide"), py::arg("transpose"),
-             py::arg("monitor"));
+             py::arg("monitor"), py::arg("guess").noconvert() = py::none());
   module.def("c_transform", &c_transform<T>, py::arg("cost"), h, py::arg("transpose"));
   module.def("product_value", &product_value<T>, py::arg("cost"), py::arg("r").noconvert(), py::arg("c").noconvert());
 }

@@ -11,6 +11,7 @@ void bind_exact(py::module_& module);
 void bind_kernel(py::module_& module);
 void bind_gaussian(py::module_& module);
 void bind_line(py::module_& module);
+void bind_multimarginal(py::module_& module);
 void bind_rounding(py::module_& module);
 void bind_stochastic(py::module_& module);
 void bind_weights(py::module_& module);
@@ -29,6 +30,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   bind_kernel(module);
   bind_gaussian(module);
   bind_line(module);
+  bind_multimarginal(module);
   bind_rounding(module);
   bind_stochastic(module);
   bind_weights(module);

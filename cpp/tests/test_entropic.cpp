@@ -73,6 +73,11 @@ void test_exponentials(const Kernels<T>& kernels, const char* isa) {
     kernels.exponentials(c_both.data(), scale, v.data(), shift, n, e_same.data());
     kernels.exponentials_of_other(other.data(), scale, v.data(), shift, n, e_other.data());
     CHECK(e_same == e_other, "%s n=%d", isa, static_cast<int>(n));
+    std::vector<T> sums(c.size(), T{3}), sums_other(sums), expected_sums(sums);
+    for (std::size_t j = 0; j < c.size(); ++j) expected_sums[j] += e_same[j];
+    kernels.add_exponentials(c_both.data(), scale, v.data(), shift, n, sums.data());
+    kernels.add_exponentials_of_other(other.data(), scale, v.data(), shift, n, sums_other.data());
+    CHECK(sums == expected_sums && sums == sums_other, "%s n=%d", isa, static_cast<int>(n));
     std::vector<T> raised(c.size(), T{-50});
     kernels.raise_columns(c.data(), scale, shift, n, raised.data());
     for (std::size_t j = 0; j < c.size(); ++j) {

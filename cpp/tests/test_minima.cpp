@@ -62,6 +62,18 @@ void test_softmin(Index rows, Index cols, double epsilon) {
   SilentMonitor monitor;
   const std::vector<double> soft_f = entropic::softmin_of_rows<Real>(cost, view(g), epsilon, monitor);
   const std::vector<double> soft_g = entropic::softmin_of_columns<Real>(cost, view(f), epsilon, monitor);
+  // Good guesses, bad ones and none lead to the same.
+  for (const double off : {0.1, 1e3 * epsilon}) {
+    std::vector<double> guess_f = soft_f, guess_g = soft_g;
+    for (double& guess : guess_f) guess += off;
+    for (double& guess : guess_g) guess += off;
+    guess_g[1] -= off;
+    const auto again_f = entropic::softmin_of_rows<Real>(cost, view(g), epsilon, monitor, view(guess_f));
+    const auto again_g = entropic::softmin_of_columns<Real>(cost, view(f), epsilon, monitor, view(guess_g));
+    const double close = 40.0 * std::numeric_limits<Real>::epsilon();
+    for (Index i = 0; i < rows; ++i) CHECK(is_close(again_f[i], soft_f[i], close), "row %td with a guess", i);
+    for (Index j = 0; j < cols; ++j) CHECK(is_close(again_g[j], soft_g[j], close), "column %td with a guess", j);
+  }
   const std::vector<double> hard_f = entropic::c_transform_of_columns(cost, view(g), monitor);
   const std::vector<double> hard_g = entropic::c_transform_of_rows(cost, view(f), monitor);
   const double tolerance = 40.0 * std::numeric_limits<Real>::epsilon();

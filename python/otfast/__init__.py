@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from otfast import barycenter, cost, entropic, exact, gaussian
+from otfast import barycenter, cost, entropic, exact, gaussian, multimarginal
 from otfast._core import get_num_threads, set_num_threads
 from otfast.cost import DenseCost, Grid, LowRankCost, PointCloud
 from otfast.entropic import (
@@ -46,6 +46,7 @@ __all__ = [
     "exact",
     "gaussian",
     "get_num_threads",
+    "multimarginal",
     "semidual",
     "set_num_threads",
     "sinkhorn",

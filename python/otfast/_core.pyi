@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict, type_check_only
 
 import numpy as np
@@ -274,9 +274,13 @@ def softmin(
     wide: bool,
     transpose: bool,
     monitor: _Monitor,
+    guess: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]: ...
 def c_transform(cost: Cost32 | Cost64, h: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]: ...
 def product_value(cost: Cost32 | Cost64, r: NDArray[np.float64], c: NDArray[np.float64]) -> float: ...
+def sum_out(
+    tables: Sequence[NDArray[np.float64]], epsilon: float, monitor: _Monitor
+) -> NDArray[np.float64]: ...
 def line_distance32(
     x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
 ) -> NDArray[np.float64]: ...

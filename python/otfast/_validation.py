@@ -174,14 +174,18 @@ def _explain_weights(name: str, weights: NDArray[np.float64]) -> NoReturn:
 
 
 def balance_weights(
-    weights_b: NDArray[np.float64], total_a: float, total_b: float, is_single: bool
+    weights_b: NDArray[np.float64],
+    total_a: float,
+    total_b: float,
+    is_single: bool,
+    names: tuple[str, str] = ("a", "b"),
 ) -> NDArray[np.float64]:
     """Rescale `weights_b` from `total_b` to `total_a`, which must agree to rounding."""
     difference = abs(total_a - total_b)
     if difference > balance_tolerance(is_single) * max(total_a, total_b):
         raise ValueError(
-            f"the totals of a and b differ: {total_a:.9g} and {total_b:.9g}; rescale one of them "
-            "(weights of None have total mass 1)"
+            f"the totals of {names[0]} and {names[1]} differ: {total_a:.9g} and {total_b:.9g}; "
+            "rescale one of them (weights of None have total mass 1)"
         )
     if difference <= _ROUNDING * total_a:
         return weights_b

@@ -14,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from otfast._extras import import_extra
 from otfast._gaussian_validation import as_covariances, as_means, common_batch
 from otfast._validation import as_points, check_real
+from otfast.multimarginal import MultiTransport
 from otfast.result import Transport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ellipses", "map", "plan"]
+__all__ = ["ellipses", "map", "pair_marginal", "plan"]
 
 #: Colours of the first and of the second measure.
 FIRST = "#1f6f8b"
@@ -101,6 +102,50 @@ def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r")
     for marginal in (above, beside):
         marginal.set_axis_off()
     return ax
+
+
+def pair_marginal(
+    transport: MultiTransport, k: int, j: int, ax: Axes | None = None, *, cmap: str = "magma_r"
+) -> Axes:
+    """Draw where the mass of one node of a multi-marginal plan is at another, as a heat map.
+
+    Parameters
+    ----------
+    transport : MultiTransport
+        What a solver returned. Points are drawn in their order: those on a line should be sorted.
+    k, j : int
+        The nodes of the rows and of the columns.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; the current axes by default.
+    cmap : str, default "magma_r"
+        Colour map of the masses.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If `k` and `j` are not two nodes.
+    ImportError
+        If matplotlib is missing; the message says how to install it.
+
+    Examples
+    --------
+    >>> from otfast import multimarginal, plot
+    >>> cost = multimarginal.coulomb([0.0, 1.0, 2.0, 3.0], n_marginals=2)
+    >>> result = multimarginal.solve([None, None], cost)
+    >>> ax = plot.pair_marginal(result, 0, 1)  # doctest: +SKIP
+    """
+    axes = _axes(ax)
+    mass = transport.pair_marginal(k, j)
+    least = _LEAST_SHARE * mass.max()
+    shown = np.where(mass > least, mass, np.nan)
+    axes.imshow(shown, cmap=cmap, vmin=0.0, aspect="auto", interpolation="nearest")
+    axes.set_xlabel(f"node {j}")
+    axes.set_ylabel(f"node {k}")
+    return axes
 
 
 def map(

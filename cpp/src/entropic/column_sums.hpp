@@ -64,6 +64,13 @@ class ColumnSums {
     note(count);
   }
 
+  /// Adds what `add_one(sums)` adds of one more row.
+  template <class AddOne>
+  void add_with(const AddOne& add_one) {
+    add_one(recent_.data());
+    note(1);
+  }
+
   const std::vector<double>& total() {
     flush();
     return total_;

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "otfast/math/base2.hpp"
 #include "solver.hpp"
 #include "start.hpp"
-#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {

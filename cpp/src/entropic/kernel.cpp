@@ -10,10 +10,10 @@
 #include "grid_operator.hpp"
 #include "isa/kernels.hpp"
 #include "otfast/core/denormals.hpp"
+#include "otfast/math/base2.hpp"
 #include "projections.hpp"
 #include "rows.hpp"
 #include "sweep.hpp"
-#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {
@@ -125,8 +125,9 @@ class Kernel<Real>::Implementation {
       Index since = 0;
       pulse.beat((end - begin) * m * factors.batch, since);
       const FlushDenormals flush_denormals;
-      isa::kernels<Real>().multiply_few(kernel_.data() + begin * m, m, factors.powers.data(), factors.width, end - begin, m,
-                                    factors.batch, sums.data() + begin * factors.width, factors.width);
+      isa::kernels<Real>().multiply_few(kernel_.data() + begin * m, m, factors.powers.data(), factors.width,
+                                        end - begin, m, factors.batch, sums.data() + begin * factors.width,
+                                        factors.width);
     });
     return sums;
   }

@@ -4,10 +4,10 @@
 #include <numeric>
 #include <type_traits>
 
+#include "otfast/math/base2.hpp"
 #include "solver.hpp"
 #include "start.hpp"
 #include "stored_entries.hpp"
-#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {

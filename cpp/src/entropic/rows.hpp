@@ -40,6 +40,17 @@ class Rows {
     return sum_exponentials(kernels, other_->row(i, 0, cols(), buffer.other_.data()), scale, v, shift, cols(), e);
   }
 
+  /// sums_j += 2^(v_j - scale C_ij + shift) for a row.
+  void add_exponentials(Index i, Real scale, const Real* v, Real shift, Real* sums, Buffer& buffer) const {
+    const isa::Kernels<Real>& kernels = isa::kernels<Real>();
+    if (same_ != nullptr) {
+      kernels.add_exponentials(row(i, buffer), scale, v, shift, cols(), sums);
+    } else {
+      const Other* from = other_->row(i, 0, cols(), buffer.other_.data());
+      kernels.add_exponentials_of_other(from, scale, v, shift, cols(), sums);
+    }
+  }
+
   const Real* row(Index i, Buffer& buffer) const {
     if (same_ != nullptr) return same_->row(i, 0, cols(), buffer.own_.data());
     const Other* from = other_->row(i, 0, cols(), buffer.other_.data());

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "newton.hpp"
-#include "units.hpp"
+#include "otfast/math/base2.hpp"
 
 namespace otfast::entropic {
 namespace {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "otfast/math/base2.hpp"
 #include "solver.hpp"
 #include "sweep.hpp"
-#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {

@@ -8,8 +8,8 @@
 #include "chunks.hpp"
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
+#include "otfast/math/base2.hpp"
 #include "rows.hpp"
-#include "units.hpp"
 
 namespace otfast::entropic {
 namespace {

@@ -54,6 +54,35 @@ inline V polynomial(V r) {
   }
 }
 
+#if defined(__AVX512F__) && OTFAST_VECTOR_BYTES == 64
+
+/// The nearest integers, and p 2^n, or 0 where x is below `lowest`: one instruction each. (All lanes are wanted; the
+/// form without a mask makes GCC warn of what its own header leaves undefined.)
+inline Vector<float> nearest(Vector<float> x) {
+  return _mm512_maskz_roundscale_ps(0xFFFF, x, _MM_FROUND_TO_NEAREST_INT);
+}
+inline Vector<double> nearest(Vector<double> x) {
+  return _mm512_maskz_roundscale_pd(0xFF, x, _MM_FROUND_TO_NEAREST_INT);
+}
+
+inline Vector<float> scale_power(Vector<float> p, Vector<float> n, Vector<float> x, float lowest) {
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(lowest), _CMP_GE_OQ), p, n);
+}
+inline Vector<double> scale_power(Vector<double> p, Vector<double> n, Vector<double> x, double lowest) {
+  return _mm512_maskz_scalef_pd(_mm512_cmp_pd_mask(x, _mm512_set1_pd(lowest), _CMP_GE_OQ), p, n);
+}
+
+/// 2^x, 0 below `kLowest`; x is not NaN. Above `kHighest` what comes out is that power.
+template <class T>
+inline Vector<T> power_of_two(Vector<T> x) {
+  using P = Power<T>;
+  const Vector<T> capped = lower(x, P::kHighest - Vector<T>{});
+  const Vector<T> whole = nearest(capped);
+  return scale_power(polynomial<T, 0>(capped - whole), whole, capped, P::kLowest);
+}
+
+#else
+
 /// 2^x, 0 below `kLowest`; x is not NaN. Above `kHighest` what comes out is that power.
 template <class T>
 inline Vector<T> power_of_two(Vector<T> x) {
@@ -65,9 +94,11 @@ inline Vector<T> power_of_two(Vector<T> x) {
   const Vector<T> shifted = kept + P::kRound;
   const Vector<T> power = polynomial<T, 0>(kept - (shifted - P::kRound));
   const Vector<T> scaled =
-      reinterpret_cast<Vector<T>>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << P::kMantissa));
+      reinterpret_cast<Vector<T> >(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << P::kMantissa));
   return x < P::kLowest ? zero : scaled;
 }
+
+#endif
 
 /// The sum (or the largest) of the lanes of a vector.
 template <class T>
@@ -105,6 +136,12 @@ inline Vector<T> load_as(const typename OtherPrecision<T>::type* from) {
   return __builtin_convertvector(raw, Vector<T>);
 }
 
+/// How far ahead rows are fetched from memory, in bytes: the processor's own guesses come too late for a loop that has
+/// so much to compute.
+constexpr Index kAhead = 2048;
+
+inline void fetch_ahead(const void* from) { __builtin_prefetch(static_cast<const char*>(from) + kAhead); }
+
 template <class T, class C>
 T exponentials(const C* c, T scale, const T* v, T shift, Index n, T* e) {
   constexpr Index kChains = 2;
@@ -113,6 +150,7 @@ T exponentials(const C* c, T scale, const T* v, T shift, Index n, T* e) {
   for (; j + kChains * kLanes<T> <= n; j += kChains * kLanes<T>) {
     for (Index u = 0; u < kChains; ++u) {
       const Index at = j + u * kLanes<T>;
+      fetch_ahead(c + at);
       const Vector<T> power = power_of_two<T>((load(v + at) + shift) - scale * load_as<T>(c + at));
       store(e + at, power);
       sum[u] += power;
@@ -128,6 +166,27 @@ T exponentials(const C* c, T scale, const T* v, T shift, Index n, T* e) {
     sum[0] += power;
   }
   return add_lanes<T>(sum[0] + sum[1]);
+}
+
+template <class T, class C>
+void add_exponentials(const C* c, T scale, const T* v, T shift, Index n, T* sums) {
+  constexpr Index kChains = 2;
+  Index j = 0;
+  for (; j + kChains * kLanes<T> <= n; j += kChains * kLanes<T>) {
+    for (Index u = 0; u < kChains; ++u) {
+      const Index at = j + u * kLanes<T>;
+      fetch_ahead(c + at);
+      store(sums + at, load(sums + at) + power_of_two<T>((load(v + at) + shift) - scale * load_as<T>(c + at)));
+    }
+  }
+  for (; j < n; j += kLanes<T>) {
+    const Index count = n - j < kLanes<T> ? n - j : kLanes<T>;
+    Vector<T> c_part{};
+    for (Index lane = 0; lane < count; ++lane) c_part[lane] = static_cast<T>(c[j + lane]);
+    const Vector<T> v_part = load_partial(v + j, count, static_cast<T>(-kInfinity));
+    const Vector<T> power = power_of_two<T>((v_part + shift) - scale * c_part);
+    for (Index lane = 0; lane < count; ++lane) sums[j + lane] += power[lane];
+  }
 }
 
 template <class T>

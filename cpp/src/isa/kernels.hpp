@@ -136,6 +136,13 @@ struct Kernels {
   /// The same for costs in the other precision.
   T (*exponentials_of_other)(const typename OtherPrecision<T>::type* c, T scale, const T* v, T shift, Index n, T* e);
 
+  /// sums[j] += such an exponential, for any n.
+  void (*add_exponentials)(const T* c, T scale, const T* v, T shift, Index n, T* sums);
+
+  /// The same for costs in the other precision.
+  void (*add_exponentials_of_other)(const typename OtherPrecision<T>::type* c, T scale, const T* v, T shift, Index n,
+                                    T* sums);
+
   /// max over j of v[j] - scale * c[j].
   T (*max_exponent)(const T* c, T scale, const T* v, Index n);
 

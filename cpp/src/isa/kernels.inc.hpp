@@ -589,6 +589,8 @@ constexpr Kernels<T> kTable{
     .summarize = summarize<T>,
     .exponentials = exponentials<T, T>,
     .exponentials_of_other = exponentials<T, typename OtherPrecision<T>::type>,
+    .add_exponentials = add_exponentials<T, T>,
+    .add_exponentials_of_other = add_exponentials<T, typename OtherPrecision<T>::type>,
     .max_exponent = max_exponent<T>,
     .raise_columns = raise_columns<T>,
     .add_rows = add_rows<T>,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from otfast._extras import import_extra
-from otfast.demo import colour_transfer, digits, entropic, entropic_colours, entropic_time
+from otfast.demo import colour_transfer, digits, entropic, entropic_colours, entropic_time, multimarginal
 from otfast.demo.report import Part, format_part
 
 __all__ = ["PARTS", "run"]
@@ -22,6 +22,7 @@ PARTS: tuple[Callable[[Path, bool], Part], ...] = (
     entropic.run,
     entropic_colours.run,
     entropic_time.run,
+    multimarginal.run,
 )
 
 

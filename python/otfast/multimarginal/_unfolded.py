@@ -1,0 +1,142 @@
+"""Contractions of a tensor as a matrix: rows are tuples of the leading points, columns of the trailing ones.
+
+One pass over the matrix takes the sums of its rows, an effective cost of the leading points alone, on which
+all their potentials are updated; a second one does the same for the trailing points. So K potentials take two
+passes, whatever K is, and nothing of the size of the tensor is stored beside the cost. Effective costs are
+tensors again, and are treated alike.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otfast import _core
+from otfast._entropic_result import EntropicCoupling, needs_double
+from otfast._validation import FloatArray
+from otfast.multimarginal._memory import check_memory
+from otfast.multimarginal._potentials import Potentials
+from otfast.multimarginal.cost import MultiCost, balanced_split, outer_sum
+from otfast.progress import Monitor
+
+_Array = NDArray[np.float64]
+
+#: Tuples from which on a second update of a block of potentials costs next to nothing; it saves passes.
+_LARGE = 1 << 21
+
+#: Entries of the plan that are in memory at a time while it is reduced.
+_BLOCK_SIZE = 1 << 17
+
+
+class Unfolded:
+    """The contraction of a cost that is read as a matrix."""
+
+    def __init__(self, cost: MultiCost, potentials: Potentials, monitor: Monitor | None) -> None:
+        shape = cost.shape
+        self._split = balanced_split(shape)
+        rows, cols = math.prod(shape[: self._split]), math.prod(shape[self._split :])
+        check_memory("the tuples of half of the points", (rows + cols,), 8)
+        self._potentials = potentials
+        self._monitor = monitor
+        self._matrix = cost.unfold(self._split)
+        low, high = self._matrix.bounds()
+        self._wide = needs_double(cost.dtype, high - low, potentials.epsilon)
+        self._is_large = rows * cols >= _LARGE
+        self._nodes = tuple(range(len(shape)))
+        self._guesses: dict[tuple[tuple[int, ...], bool], _Array] = {}
+
+    def refresh(self) -> None:
+        """Forget what was computed from other potentials: what is kept here are mere guesses."""
+
+    def tour(self, update: bool) -> tuple[float, float]:
+        """Measure every marginal, and update its potential if `update`.
+
+        Returns
+        -------
+        error, mass
+            The largest violation of a marginal, each as it was when its turn came, and the mass of the plan.
+        """
+        return self._visit(self._matrix.core, self._wide, self._nodes, self._split, update)
+
+    def coupling(self) -> UnfoldedCoupling:
+        """Return the plan of the potentials."""
+        pots = self._potentials
+        shape = tuple(a.size for a in pots.weights)
+        parts = slice(self._split), slice(self._split, None)
+        a, b = (reduce(np.multiply.outer, pots.weights[part]).ravel() for part in parts)
+        f, g = (outer_sum(pots.f[part]).ravel() for part in parts)
+        # The offset is a constant factor of the plan.
+        plan = EntropicCoupling(self._matrix, a, b, f - pots.offset, g, pots.epsilon, self._wide)
+        return UnfoldedCoupling(shape, self._split, plan)
+
+    def _visit(
+        self,
+        matrix: _core.Cost32 | _core.Cost64,
+        wide: bool,
+        nodes: tuple[int, ...],
+        split: int,
+        update: bool,
+    ) -> tuple[float, float]:
+        error = mass = 0.0
+        for part, other, transpose in (
+            (nodes[:split], nodes[split:], False),
+            (nodes[split:], nodes[:split], True),
+        ):
+            h = outer_sum([self._potentials.exponent(k) for k in other]).ravel()
+            guess = self._guesses.get((nodes, transpose))
+            s = _core.softmin(matrix, h, self._potentials.epsilon, wide, transpose, self._monitor, guess)
+            self._guesses[nodes, transpose] = s
+            of_part, mass = self._visit_block(s, part, update)
+            error = max(error, of_part)
+        return error, mass
+
+    def _visit_block(self, s: _Array, nodes: tuple[int, ...], update: bool) -> tuple[float, float]:
+        """Do the same for some of the points, whose effective cost is `s`."""
+        pots = self._potentials
+        if len(nodes) == 1:
+            return pots.visit(nodes[0], s, update)
+        shape = tuple(pots.weights[k].size for k in nodes)
+        split = balanced_split(shape)
+        block = _core.DenseCost64(s.reshape(math.prod(shape[:split]), -1))
+        first, mass = self._visit(block, True, nodes, split, update)
+        if update and self._is_large:
+            _, mass = self._visit(block, True, nodes, split, update)
+        return first, mass
+
+
+class UnfoldedCoupling:
+    """The plan as a matrix: potentials and a cost, and the memory of the tuples of half of the points."""
+
+    def __init__(self, shape: tuple[int, ...], split: int, plan: EntropicCoupling) -> None:
+        self.shape = shape
+        self._split = split
+        self._plan = plan
+
+    @cached_property
+    def linear_value(self) -> float:
+        """⟨P, C⟩; the first access passes over all tuples."""
+        return self._plan.linear_value
+
+    def dense(self) -> FloatArray:
+        """Return P as an array."""
+        check_memory("the plan", self.shape, self._plan.cost.dtype.itemsize)
+        return self._plan.dense().reshape(self.shape)
+
+    def marginal(self, nodes: tuple[int, ...]) -> FloatArray:
+        """Return the sums over all points but those of the nodes, which are in rising order."""
+        rows, cols = self._plan.shape
+        step = max(1, _BLOCK_SIZE // cols)
+        # Leading points are summed last: a block of rows may begin anywhere.
+        summed = tuple(1 + k - self._split for k in range(self._split, len(self.shape)) if k not in nodes)
+        reduced = np.empty((rows, *(self.shape[k] for k in nodes if k >= self._split)))
+        for i in range(0, rows, step):
+            block = self._plan.rows(i, min(i + step, rows))
+            reduced[i : i + step] = block.reshape(-1, *self.shape[self._split :]).sum(
+                axis=summed, dtype=np.float64
+            )
+        leading = reduced.reshape(*self.shape[: self._split], *reduced.shape[1:])
+        gone = tuple(k for k in range(self._split) if k not in nodes)
+        return leading.sum(axis=gone).astype(self._plan.cost.dtype)  # type: ignore[no-any-return]
