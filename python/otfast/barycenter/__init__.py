@@ -5,6 +5,7 @@ from otfast.barycenter.convolutional import convolutional
 from otfast.barycenter.coordinates import Coordinates, coordinates
 from otfast.barycenter.fixed_support import fixed_support
 from otfast.barycenter.line import quantile
+from otfast.barycenter.propagation import Propagation, propagate
 from otfast.barycenter.unrolled import UnrolledBarycenter, barycenter_unrolled
 from otfast.gaussian import barycenter as gaussian
 
@@ -13,11 +14,13 @@ __all__ = [
     "CertifiedBarycenter",
     "Coordinates",
     "Measure",
+    "Propagation",
     "UnrolledBarycenter",
     "barycenter_unrolled",
     "convolutional",
     "coordinates",
     "fixed_support",
     "gaussian",
+    "propagate",
     "quantile",
 ]

@@ -16,6 +16,7 @@ from otfast._validation import (
     check_weights,
     first_entry,
 )
+from otfast.cost import Cost, Grid
 
 _Array = NDArray[np.float64]
 
@@ -48,8 +49,10 @@ def check_barycentric_weights(weights: ArrayLike | None, count: int) -> tuple[_A
     return rows / totals, array.ndim == 2
 
 
-def check_measures(name: str, measures: Sequence[FloatArray]) -> tuple[list[_Array], float]:
-    """Check histograms of one mass.
+def check_measures(
+    name: str, measures: Sequence[FloatArray], labels: Sequence[int] | None = None
+) -> tuple[list[_Array], float]:
+    """Check histograms of one mass, which are called by their places unless there are `labels`.
 
     Returns
     -------
@@ -57,15 +60,17 @@ def check_measures(name: str, measures: Sequence[FloatArray]) -> tuple[list[_Arr
         In double precision, scaled to the mass of the first.
     mass : float
     """
-    checked = [check_weights(f"{name}[{k}]", measure, measure.size) for k, measure in enumerate(measures)]
-    first, mass, _ = checked[0]
+    labels = range(len(measures)) if labels is None else labels
+    named = zip(labels, measures, strict=True)
+    checked = [check_weights(f"{name}[{label}]", measure, measure.size) for label, measure in named]
+    first, mass, is_single = checked[0]
     balanced = [first]
-    for k, (b, total, is_single) in enumerate(checked[1:], 1):
-        tolerance = balance_tolerance(is_single or checked[0][2])
+    for label, (b, total, is_also_single) in zip(labels[1:], checked[1:], strict=True):
+        tolerance = balance_tolerance(is_single or is_also_single)
         if abs(total - mass) > tolerance * max(total, mass):
             raise ValueError(
-                f"{name} must have the same mass, but that of {name}[0] is {mass:.9g} and that of "
-                f"{name}[{k}] is {total:.9g}"
+                f"{name} must have the same mass, but that of {name}[{labels[0]}] is {mass:.9g} and that of "
+                f"{name}[{label}] is {total:.9g}"
             )
         balanced.append(b * (mass / total))
     return balanced, mass
@@ -78,3 +83,16 @@ def check_histograms(name: str, value: ArrayLike, size: int) -> tuple[_Array, fl
         raise ValueError(f"{name} must have shape (K, {size}), but its shape is {array.shape}")
     balanced, mass = check_measures(name, list(array))
     return np.stack(balanced), mass, array.dtype
+
+
+def check_symmetric(cost: Cost, what: str) -> None:
+    """Check that a cost is one between the points of one support; of a large one, by a sample of rows."""
+    n, m = cost.shape
+    if n != m:
+        raise ValueError(f"{what} needs a cost C between the points of one support, (n, n), not {n} by {m}")
+    if isinstance(cost, Grid):
+        return
+    some = min(n, 256)
+    block = cost.rows(0, some)[:, :some]
+    if not np.array_equal(block, block.T) and not np.allclose(block, block.T, rtol=1e-6, atol=0.0):
+        raise ValueError(f"{what} needs a symmetric cost C")

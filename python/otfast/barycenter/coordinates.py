@@ -15,7 +15,7 @@ from otfast import _entropic_solve
 from otfast._entropic_result import check_status
 from otfast._entropic_validation import check_epsilon, check_tol
 from otfast._validation import FloatArray, as_array, check_choice, check_count
-from otfast.barycenter._validation import check_histograms, check_measures
+from otfast.barycenter._validation import check_histograms, check_measures, check_symmetric
 from otfast.barycenter.unrolled import barycenter_unrolled
 from otfast.cost import Cost, as_cost
 from otfast.progress import Progress, Reporter
@@ -274,8 +274,7 @@ def _loss(name: str, q: _Array, cost: Cost, epsilon: float) -> _Loss:
         return lambda w: (float(((w - q) ** 2).sum()), 2.0 * (w - q))
     if name == "kl":
         return lambda w: _divergence(q, w)
-    if cost.shape[0] != cost.shape[1]:
-        raise ValueError(f"loss 'wasserstein' needs a square cost C, not one of shape {cost.shape}")
+    check_symmetric(cost, "loss 'wasserstein'")
     return _sinkhorn_divergence(q, cost, epsilon)
 
 
