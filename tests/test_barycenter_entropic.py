@@ -99,6 +99,19 @@ def test_mass_is_kept_at_any_stopping_point(method, n_iter):
         np.testing.assert_allclose(coupling.plan.sum(1), result.weights, atol=1e-12)
 
 
+@pytest.mark.parametrize("mass", [1e-250, 1e250])
+@pytest.mark.parametrize("method", ["lp", "ibp-debiased", *METHODS])
+def test_any_mass(method, mass):
+    """Barycenters scale with the mass; values do, up to ε M log M."""
+    B, C, weights = shared_problem(14)
+    options = {} if method == "lp" else {"epsilon": 0.1}
+    one = otf.barycenter.fixed_support(B, C, weights, method=method, **options)
+    other = otf.barycenter.fixed_support(mass * B, C, weights, method=method, **options)
+    np.testing.assert_allclose(other.weights / mass, one.weights, atol=1e-5)
+    entropy = 0.1 * np.log(mass) if method in METHODS else 0.0
+    assert other.value / mass == pytest.approx(one.value + entropy, rel=1e-5)
+
+
 def test_couplings_belong_to_the_result():
     """P_k 1 = w, P_kᵀ 1 = b_k, and Σ λ_k (⟨P_k, C_k⟩ + ε Σ P_k log P_k) is the value."""
     measures, costs, weights = problem(4)

@@ -1,5 +1,7 @@
 """Derivatives of barycenters through their iterations, and coordinates."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,14 @@ def test_derivatives_are_those_of_finite_differences(epsilon, n_iter):
     step[0, 2], step[0, 4] = h, -h
     slope = (4 * loss(weights, B + step) - loss(weights, B + 2 * step) - 3 * loss(weights, B)) / (2 * h)
     assert gradient_B[0, 2] - gradient_B[0, 4] == pytest.approx(slope, rel=1e-4, abs=1e-7)
+
+
+def test_results_can_be_pickled():
+    B, C, weights, rng = setting(4)
+    result = otf.barycenter.barycenter_unrolled(B, C, weights, epsilon=0.1, n_iter=5)
+    u = rng.normal(size=len(C))
+    again = pickle.loads(pickle.dumps(result))
+    np.testing.assert_array_equal(again.vjp(u)[0], result.vjp(u)[0])
 
 
 def test_weights_need_not_be_scaled():

@@ -265,7 +265,8 @@ def _solve(
         psi = kernel.of_ones(problem.size, count)
     else:
         psi = kernel.to_measures(alpha)
-    now = Scalings(zeros, alpha, zeros, problem.log_b, zeros, np.zeros(count))
+    log_d = zeros if problem.support is None else zeros + 0.5 * math.log2(problem.mass)
+    now = Scalings(zeros, alpha, zeros, problem.log_b, log_d, np.zeros(count))
     history: list[_Array] = []
     status = "iteration_limit"
     iteration = 0
@@ -371,7 +372,7 @@ def _value_of_measures(problem: Problem, tol: float) -> float | _Array:
     """Return ½ Σ_k λ_k OT(b_k, b_k), the constant of a debiased problem."""
     if problem.support is None:
         return 0.0
-    log_d = np.where(problem.log_b > -math.inf, 0.0, -math.inf)
+    log_d = np.where(problem.log_b > -math.inf, 0.5 * math.log2(problem.mass), -math.inf)
     for _ in range(_MOST_SELF_ITERATIONS):
         log_d, error = _balance(problem.support, log_d, problem.log_b, problem.mass)
         if error.max() <= max(tol, 1e-9):

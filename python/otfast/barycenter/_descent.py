@@ -62,7 +62,7 @@ class _Descent:
     ) -> None:
         self._problem = problem
         self._costs = costs
-        self._measures = measures
+        self._measures = [b / problem.mass for b in measures]
         self._weights = problem.weights[0]
         self._account = Ascent(tol, report)
         self._inner_tol = min(1e-6, max(0.1 * tol, 1e-10))
@@ -82,17 +82,17 @@ class _Descent:
                 callback=self._account.listen,
                 options=options,
             ).x
-        log_w = z - logsumexp(z) + math.log(self._problem.mass)
         self._objective(z)
-        alpha = (self._f / self._problem.epsilon + log_w) / _LN2
+        alpha = (self._f / self._problem.epsilon + z - logsumexp(z)) / _LN2
         return _bregman.complete(self._problem, alpha, self._account, self._account.tol, max_iter)
 
     def _objective(self, z: _Array) -> tuple[float, _Array]:
+        """Return F/ε for measures of mass 1, and its gradient in the logarithms z of the weights."""
         epsilon, mass = self._problem.epsilon, self._problem.mass
-        log_p = z - logsumexp(z)
-        w = mass * np.exp(log_p)
-        value = epsilon * float(w @ (log_p + math.log(mass)))
-        gradient = epsilon * log_p
+        log_w = z - logsumexp(z)
+        w = np.exp(log_w)
+        value = epsilon * float(w @ log_w)
+        gradient = epsilon * log_w
         balanced = math.inf, math.inf
         for k, (cost, b) in enumerate(zip(self._costs, self._measures, strict=True)):
             if self._weights[k] == 0.0:
@@ -101,17 +101,14 @@ class _Descent:
             args = epsilon, balanced, "auto", tol, _MOST_INNER, start, None, None
             raw, _ = _entropic_solve.solve(cost, w, b, *args)
             if raw["status"] == "infeasible":
-                raise InfeasibleError(
-                    "the barycenter has points without a way to a measure (costs +inf in C)"
-                )
+                raise InfeasibleError("mass of the measures has no way to the barycenter (costs +inf in C)")
             self._f[k], self._g[k] = raw["potential_a"], raw["potential_b"]
             has_mass = b > 0.0
             entropy = epsilon * float(b[has_mass] @ np.log(b[has_mass]))
             value += self._weights[k] * (raw["value"] + entropy)
             gradient += self._weights[k] * raw["potential_a"]
         # By how far a Bregman projection would move the weights.
-        moved = log_p - gradient / epsilon
-        moved = np.exp(moved - logsumexp(moved))
-        self._account.error = float(np.abs(moved - w / mass).sum())
-        self._account.value = value
-        return value / epsilon, w * (gradient - w @ gradient / mass) / epsilon
+        moved = log_w - gradient / epsilon
+        self._account.error = float(np.abs(np.exp(moved - logsumexp(moved)) - w).sum())
+        self._account.value = mass * (value + epsilon * math.log(mass))
+        return value / epsilon, w * (gradient - w @ gradient) / epsilon

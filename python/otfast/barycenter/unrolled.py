@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,11 +28,20 @@ _LN2 = math.log(2.0)
 class _Algorithm:
     """What the projections are made of. Logarithms have base 2."""
 
-    log_sums: LogSums
+    cost: Cost
+    epsilon: float
     B: _Array
     weights: _Array
     n_iter: int
-    size: int
+
+    @cached_property
+    def log_sums(self) -> LogSums:
+        """The products with exp(−C/ε)."""
+        return log_sums_of(self.cost, self.epsilon, None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A kernel in memory is made again rather than stored.
+        return _Algorithm, (self.cost, self.epsilon, self.B, self.weights, self.n_iter)
 
     def step(self, alpha: _Array) -> _Step:
         """Do one iteration from scalings u = 2^alpha, `(K, n)`."""
@@ -202,15 +213,13 @@ def barycenter_unrolled(
     epsilon = check_epsilon(epsilon, cost.bounds(), cost.dtype)
     n_iter = check_count("n_iter", n_iter)
     scale = 1.0 if weights is None else float(np.sum(np.asarray(weights, np.float64)))
-    algorithm = _Algorithm(log_sums_of(cost, epsilon, None), histograms, lambdas[0], n_iter, cost.shape[0])
-    return unroll(algorithm, mass, np.result_type(dtype, cost.dtype), scale)
+    algorithm = _Algorithm(cost, epsilon, histograms, lambdas[0], n_iter)
+    return _unroll(algorithm, mass, np.result_type(dtype, cost.dtype), scale)
 
 
-def unroll(
-    algorithm: _Algorithm, mass: float, dtype: np.dtype[np.floating], scale: float
-) -> UnrolledBarycenter:
+def _unroll(algorithm: _Algorithm, mass: float, dtype: np.dtype[Any], scale: float) -> UnrolledBarycenter:
     """Run the algorithm, and keep what its reverse starts from."""
-    alpha = np.zeros((len(algorithm.weights), algorithm.size))
+    alpha = np.zeros((len(algorithm.weights), algorithm.cost.shape[0]))
     checkpoints = []
     span = _span(algorithm.n_iter)
     for at, step in enumerate(algorithm.steps(alpha, algorithm.n_iter)):
