@@ -314,6 +314,8 @@ def _project(problem: Problem, before: Scalings, psi: _Array) -> Scalings:
     phi = problem.kernel.to_support(beta)
     mean_phi = _mean(problem.weights, phi)
     log_w = mean_phi + before.log_d
+    if problem.support is not None:
+        log_w = scaled(log_w, problem.mass)  # as the plan from it to itself must have it
     if problem.entropy_bound is not None:
         # The multiplier of the bound is what the last scalings of rows do not cancel.
         raised = log_w + (before.log_w - before.mean_phi)
