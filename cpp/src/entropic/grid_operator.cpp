@@ -36,10 +36,23 @@ void for_lines(std::size_t size, Index length, Index after, Pulse& pulse, const 
 
 /// -log2 sum_j 2^(in_j - c_j), safe for any exponents; `powers` is scratch.
 double softmin_of_line(const double* c, const double* in, Index n, double* powers) {
+  constexpr Index kBlock = 32;
+  constexpr double kNegligible = -66.0;  // of a block, beside the largest term of all
   const isa::Kernels<double>& kernels = isa::kernels<double>();
-  const double largest = kernels.max_exponent(c, 1.0, in, n);
+  thread_local std::vector<double> tops;
+  tops.clear();
+  double largest = -kInfinity;
+  for (Index j = 0; j < n; j += kBlock) {
+    tops.push_back(kernels.max_exponent(c + j, 1.0, in + j, std::min(kBlock, n - j)));
+    largest = std::max(largest, tops.back());
+  }
   if (largest == -kInfinity) return kInfinity;
-  return -largest - std::log2(kernels.exponentials(c, 1.0, in, -largest, n, powers));
+  double sum = 0.0;
+  for (Index j = 0; j < n; j += kBlock) {
+    if (tops[static_cast<std::size_t>(j / kBlock)] - largest < kNegligible) continue;
+    sum += kernels.exponentials(c + j, 1.0, in + j, -largest, std::min(kBlock, n - j), powers);
+  }
+  return -largest - std::log2(sum);
 }
 
 }  // namespace
