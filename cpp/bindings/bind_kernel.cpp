@@ -51,7 +51,9 @@ class WatchedGridKernel {
                      const Array<double>& psi, Index count) {
     const MatrixView<const double> of_b = matrix_view(b, "b");
     const VectorView<const double> lambda = vector_view(weights, "weights");
-    entropic::Scalings from{.alpha = copy_of(alpha, of_b, "alpha"), .psi = copy_of(psi, of_b, "psi")};
+    entropic::Scalings from;
+    from.alpha = copy_of(alpha, of_b, "alpha");
+    from.psi = copy_of(psi, of_b, "psi");
     if (of_b.cols != size_ || lambda.size != of_b.rows) throw py::value_error("b or weights do not fit");
     auto to = monitor_.run([&] { return kernel_.project(of_b, lambda, std::move(from), count, monitor_); });
     if (!to) return py::none();
