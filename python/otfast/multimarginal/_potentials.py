@@ -89,6 +89,11 @@ class Potentials:
             softmin = np.where(lost, 0.0, softmin)
         self.f[k] = self._damping[k] * (softmin + self.offset)
 
+    def settle(self, k: int, softmin: _Array) -> None:
+        """Do the same at points of no weight alone."""
+        due = self._damping[k] * (np.where(np.isinf(softmin), 0.0, softmin) + self.offset)
+        self.f[k] = np.where(self.weights[k] > 0.0, self.f[k], due)
+
     def dual(self, mass: float) -> float:
         """Return the value of the dual, where the plan has this mass."""
         value = self.epsilon * (math.prod(self._totals) - mass)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,9 @@ class PairwiseCost(MultiCost):
     -----
     The precision is `float32` if all costs have it. Contractions take two passes over every edge of a forest,
     O(K n³) time on a cycle, and O(K n^{w+1}) time and O(n^w) memory on a graph of treewidth w; on a complete
-    graph the tensor is formed.
+    graph the tensor is formed. What that comes to is known before anything is computed: a graph whose
+    treewidth is too large for this machine raises `ValueError`, with an estimate. The graph need not be
+    connected: its parts are independent of each other, and so are nodes without an edge.
 
     Examples
     --------
@@ -142,6 +145,17 @@ class PairwiseCost(MultiCost):
         """Return numbers between which all finite entries lie: the sums of those of the edges."""
         each = [cost.bounds() for cost in self._edges.values()]
         return sum(low for low, _ in each), sum(high for _, high in each)
+
+    def price(self, potentials: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.int64], float]:
+        """Find the tuples of least reduced cost through every point, see `MultiCost.price`.
+
+        Minima are taken along a junction tree, in time and memory n^{w+1} on a graph of treewidth w.
+        """
+        from otfast.multimarginal import _graph_pricing  # which knows this class
+
+        if _graph_pricing.number_of_clique_tuples(self) < math.prod(self.shape):
+            return _graph_pricing.price_graph(self, potentials)
+        return super().price(potentials)
 
     def __repr__(self) -> str:
         shape = " x ".join("?" if size is None else str(size) for size in self._sizes)
