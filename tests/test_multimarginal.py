@@ -543,6 +543,47 @@ def test_the_scale_of_costs_does_not_matter(rng, scale):
     assert other.value == pytest.approx(scale * one.value, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["tensor", "cycle", "tree", "low-rank"])
+def test_temperatures_below_all_digits_are_not_infeasible(rng, kind):
+    cost = random_cost(rng, kind, (3, 4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", otf.ConvergenceWarning)
+        result = mm.sinkhorn([None] * 3, cost, 1e-290, max_iter=20)
+    assert np.isfinite(result.value)
+    assert not np.isnan(result.plan).any()
+
+
+def test_a_high_price_of_deviations_is_the_balanced_problem(rng):
+    C = rng.random((3, 4, 5))
+    priced, exact = mm.sinkhorn([None] * 3, C, 0.1, unbalanced=1e12), mm.sinkhorn([None] * 3, C, 0.1)
+    assert priced.value == pytest.approx(exact.value, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["strided", "reversed", "read-only", "swapped", "integers", "misaligned"])
+@pytest.mark.parametrize("run", [lambda a, C: mm.sinkhorn(a, C, 0.1), lambda a, C: mm.solve(a, C)])
+def test_arrays_of_any_layout(rng, kind, run):
+    C = rng.integers(0, 9, (3, 4, 5)).astype(float)
+    a = np.arange(1.0, 6.0)
+    same, weights = C, a
+    if kind == "strided":
+        same, weights = np.repeat(C, 2, axis=2)[..., ::2], np.repeat(a, 3)[::3]
+    elif kind == "reversed":
+        same, weights = np.asfortranarray(C[::-1].copy())[::-1], a[::-1].copy()[::-1]
+    elif kind == "read-only":
+        same, weights = C.copy(), a.copy()
+        same.flags.writeable = weights.flags.writeable = False
+    elif kind == "swapped":
+        same, weights = C.astype(">f8"), a.astype(">f4").astype(">f8")
+    elif kind == "integers":
+        same, weights = C.astype(np.uint8), a.astype(int)
+    else:
+        same = np.frombuffer(b"0" + C.tobytes(), np.uint8)[1:].view(float).reshape(C.shape)
+    before = same.copy()
+    one, other = (run([np.full(3, 5.0), np.full(4, 3.75), w], D) for w, D in ((a, C), (weights, same)))
+    assert (same == before).all()
+    np.testing.assert_allclose(other.plan, one.plan, atol=1e-9)
+
+
 def test_threads_change_nothing_but_rounding(rng):
     cycle = random_cost(rng, "cycle", (60, 50, 40, 30))
     tensor = rng.random((30, 30, 30, 30))
@@ -681,6 +722,20 @@ def test_bad_input(rng):
         PairwiseCost(3, {(0, 1): np.ones((2, 3)), (1, 2): np.ones((2, 3))})
     with pytest.raises(ValueError, match="node 2 has no edge"):
         mm.sinkhorn(good, PairwiseCost(3, {(0, 1): np.ones((2, 2))}), 0.1)
+    for edges in ([(0, 1, np.ones((2, 2)))], {(0.5, 1): np.ones((2, 2))}, {"ab": np.ones((2, 2))}):
+        with pytest.raises(ValueError, match="edge"):
+            PairwiseCost(2, edges)
+    for sizes in (3, [0, 2], ["a", 2], [2]):
+        with pytest.raises(ValueError, match="sizes"):
+            PairwiseCost(2, {}, sizes)
+    for free in (3, None, "ab"):
+        with pytest.raises(ValueError, match="free"):
+            mm.sinkhorn(good, C, 0.1, free=free)
+    for make in (LowRankTensor, BarycenterCost, SpreadCost):
+        with pytest.raises(ValueError, match="sequence"):
+            make(3)
+    with pytest.raises(ValueError, match="n_marginals"):
+        mm.coulomb([0.0, 1.0], 1)
     with pytest.raises(ValueError, match="rank"):
         LowRankTensor([np.ones((2, 2)), np.ones((2, 3))])
 

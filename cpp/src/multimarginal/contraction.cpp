@@ -106,7 +106,8 @@ double softmin(const double* c, double scale, const double* v, Index size, doubl
   for (Index x = 0; x < size; x += kRun) {
     sum += kernels().exponentials(c + x, scale, v + x, -top, std::min(kRun, size - x), e);
   }
-  return -top - std::log2(sum);
+  // The largest term is 1: a smaller sum has lost it to rounding.
+  return -top - std::log2(std::max(sum, 1.0));
 }
 
 /// The rows of a matrix of costs as 2^(top - scale c), and the least costs `scale c` of each, +inf for none.

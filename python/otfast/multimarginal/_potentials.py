@@ -97,9 +97,9 @@ class Potentials:
     def dual(self, mass: float) -> float:
         """Return the value of the dual, where the plan has this mass."""
         value = self.epsilon * (math.prod(self._totals) - mass)
-        for f, a, total, rho in zip(self.f, self.weights, self._totals, self.rho, strict=True):
+        for f, a, rho in zip(self.f, self.weights, self.rho, strict=True):
             if math.isinf(rho):
                 value += float(f @ a)
             elif rho > 0.0:
-                value -= rho * (float(a @ np.exp(np.minimum(-f / rho, _LARGEST_EXPONENT))) - total)
+                value -= rho * float(a @ np.expm1(np.minimum(-f / rho, _LARGEST_EXPONENT)))
         return value

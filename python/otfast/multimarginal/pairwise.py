@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otfast._validation import FloatArray, check_count
 from otfast.cost import Cost, DenseCost, as_cost
 from otfast.multimarginal._memory import check_memory
-from otfast.multimarginal.cost import MultiCost
+from otfast.multimarginal.cost import MultiCost, as_list
 
 __all__ = ["PairwiseCost"]
 
@@ -62,10 +63,17 @@ class PairwiseCost(MultiCost):
         sizes: Sequence[int | None] | None = None,
     ) -> None:
         n_nodes = check_count("n_nodes", n_nodes)
-        known: list[int | None] = [None] * n_nodes if sizes is None else list(sizes)
+        known: list[int | None] = [None] * n_nodes
+        if sizes is not None:
+            given = as_list("sizes", sizes)
+            known = [None if n is None else check_count(f"sizes[{k}]", n) for k, n in enumerate(given)]
         if len(known) != n_nodes:
             raise ValueError(f"sizes must be {n_nodes} numbers, one for each node, not {len(known)}")
         self._edges: dict[tuple[int, int], Cost] = {}
+        if not isinstance(edges, Mapping):
+            raise ValueError(
+                f"edges must map pairs of nodes to costs, like a dict, not {type(edges).__name__}"
+            )
         for edge, C in edges.items():
             k, j = _check_edge(edge, n_nodes)
             if (j, k) in self._edges:
@@ -164,7 +172,7 @@ class PairwiseCost(MultiCost):
 
 def _check_edge(edge: Any, n_nodes: int) -> tuple[int, int]:
     try:
-        k, j = (int(node) for node in edge)
+        k, j = (operator.index(node) for node in edge)
     except (TypeError, ValueError):
         raise ValueError(f"an edge must be a pair of nodes, not {edge!r}") from None
     if not (0 <= k < n_nodes and 0 <= j < n_nodes) or k == j:
