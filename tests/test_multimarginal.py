@@ -19,6 +19,7 @@ from otfast.multimarginal import (
     SpreadCost,
     TensorCost,
 )
+from otfast.multimarginal._graph_pricing import price_graph
 
 INF = np.inf
 mm = otf.multimarginal
@@ -452,6 +453,49 @@ def test_large_exact_problems_never_form_the_tensor(rng, kind):
         assert result.value == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["path", "star", "cycle", "chorded", "forest", "tree"])
+@pytest.mark.parametrize("forbid", [False, True])
+def test_pricing_on_graphs_finds_the_least_of_all_tuples(rng, kind, forbid):
+    sizes = (3, 4, 2, 3, 2)
+    cost = random_cost(rng, kind, sizes)
+    if forbid:
+        edges = {edge: C.dense().copy() for edge, C in cost.edges.items()}
+        for C in edges.values():
+            C[rng.random(C.shape) < 0.2] = INF
+        next(iter(edges.values()))[1] = INF
+        cost = PairwiseCost(len(sizes), edges, sizes)
+    potentials = [rng.normal(size=n) for n in sizes]
+    tuples, least = price_graph(cost, potentials)
+    reduced = cost.dense() - outer_sum(potentials)
+    assert least == pytest.approx(reduced.min(), abs=1e-12)
+    found = reduced[tuple(tuples.T)]
+    assert np.isfinite(found).all()
+    for k, n in enumerate(sizes):
+        for i in range(n):
+            best = np.take(reduced, i, axis=k).min()
+            if np.isfinite(best):
+                assert found[tuples[:, k] == i].min() == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cycle", "chorded"])
+def test_large_exact_problems_on_graphs_with_cycles(rng, kind):
+    K, n = 8, 20
+    cost = random_cost(rng, kind, (n,) * K)
+    marginals = [zeroed_weights(rng, n) for _ in range(K)]
+    result = mm.solve(marginals, cost)
+    assert result.converged
+    plan = result.sparse_plan
+    assert plan.nnz <= K * (n - 1) + 1
+    for k, a in enumerate(marginals):
+        np.testing.assert_allclose(np.bincount(plan.coords[k], plan.data, n), a, atol=1e-9)
+    value = plan.data @ cost.entries(np.stack(plan.coords, axis=1))
+    dual = sum(f @ a for f, a in zip(result.potentials, marginals, strict=True))
+    assert value == pytest.approx(dual, rel=1e-8)
+    tuples = rng.integers(n, size=(100_000, K))
+    reduced = cost.entries(tuples) - sum(f[i] for f, i in zip(result.potentials, tuples.T, strict=True))
+    assert reduced.min() >= -1e-9
+
+
 def coulomb_on_the_line(n, K):
     return mm.coulomb((np.arange(n) + 0.5) / n, K)
 
@@ -497,6 +541,47 @@ def test_the_scale_of_costs_does_not_matter(rng, scale):
     one, other = mm.sinkhorn([None] * 3, C, 0.05), mm.sinkhorn([None] * 3, scale * C, 0.05 * scale)
     np.testing.assert_allclose(other.plan, one.plan, atol=1e-9)
     assert other.value == pytest.approx(scale * one.value, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "cycle", "tree", "low-rank"])
+def test_temperatures_below_all_digits_are_not_infeasible(rng, kind):
+    cost = random_cost(rng, kind, (3, 4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", otf.ConvergenceWarning)
+        result = mm.sinkhorn([None] * 3, cost, 1e-290, max_iter=20)
+    assert np.isfinite(result.value)
+    assert not np.isnan(result.plan).any()
+
+
+def test_a_high_price_of_deviations_is_the_balanced_problem(rng):
+    C = rng.random((3, 4, 5))
+    priced, exact = mm.sinkhorn([None] * 3, C, 0.1, unbalanced=1e12), mm.sinkhorn([None] * 3, C, 0.1)
+    assert priced.value == pytest.approx(exact.value, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["strided", "reversed", "read-only", "swapped", "integers", "misaligned"])
+@pytest.mark.parametrize("run", [lambda a, C: mm.sinkhorn(a, C, 0.1), lambda a, C: mm.solve(a, C)])
+def test_arrays_of_any_layout(rng, kind, run):
+    C = rng.integers(0, 9, (3, 4, 5)).astype(float)
+    a = np.arange(1.0, 6.0)
+    same, weights = C, a
+    if kind == "strided":
+        same, weights = np.repeat(C, 2, axis=2)[..., ::2], np.repeat(a, 3)[::3]
+    elif kind == "reversed":
+        same, weights = np.asfortranarray(C[::-1].copy())[::-1], a[::-1].copy()[::-1]
+    elif kind == "read-only":
+        same, weights = C.copy(), a.copy()
+        same.flags.writeable = weights.flags.writeable = False
+    elif kind == "swapped":
+        same, weights = C.astype(">f8"), a.astype(">f4").astype(">f8")
+    elif kind == "integers":
+        same, weights = C.astype(np.uint8), a.astype(int)
+    else:
+        same = np.frombuffer(b"0" + C.tobytes(), np.uint8)[1:].view(float).reshape(C.shape)
+    before = same.copy()
+    one, other = (run([np.full(3, 5.0), np.full(4, 3.75), w], D) for w, D in ((a, C), (weights, same)))
+    assert (same == before).all()
+    np.testing.assert_allclose(other.plan, one.plan, atol=1e-9)
 
 
 def test_threads_change_nothing_but_rounding(rng):
@@ -593,9 +678,9 @@ def test_commuting_gaussians(rng):
 def test_gaussians_that_are_malformed():
     with pytest.raises(ValueError, match="covs must have shape"):
         mm.gaussian(np.zeros((2, 3)), np.zeros((2, 2, 2)))
-    with pytest.raises(ValueError, match=r"covs\[1\] must be symmetric"):
+    with pytest.raises(ValueError, match=r"covs\[1\] is not symmetric"):
         mm.gaussian(np.zeros((2, 2)), [np.eye(2), [[1, 1], [0, 1]]])
-    with pytest.raises(ValueError, match=r"covs\[0\] must be positive semi-definite"):
+    with pytest.raises(ValueError, match=r"covs\[0\] is not positive semi-definite"):
         mm.gaussian(np.zeros((2, 1)), [[[-1.0]], [[1.0]]])
 
 
@@ -637,6 +722,20 @@ def test_bad_input(rng):
         PairwiseCost(3, {(0, 1): np.ones((2, 3)), (1, 2): np.ones((2, 3))})
     with pytest.raises(ValueError, match="node 2 has no edge"):
         mm.sinkhorn(good, PairwiseCost(3, {(0, 1): np.ones((2, 2))}), 0.1)
+    for edges in ([(0, 1, np.ones((2, 2)))], {(0.5, 1): np.ones((2, 2))}, {"ab": np.ones((2, 2))}):
+        with pytest.raises(ValueError, match="edge"):
+            PairwiseCost(2, edges)
+    for sizes in (3, [0, 2], ["a", 2], [2]):
+        with pytest.raises(ValueError, match="sizes"):
+            PairwiseCost(2, {}, sizes)
+    for free in (3, None, "ab"):
+        with pytest.raises(ValueError, match="free"):
+            mm.sinkhorn(good, C, 0.1, free=free)
+    for make in (LowRankTensor, BarycenterCost, SpreadCost):
+        with pytest.raises(ValueError, match="sequence"):
+            make(3)
+    with pytest.raises(ValueError, match="n_marginals"):
+        mm.coulomb([0.0, 1.0], 1)
     with pytest.raises(ValueError, match="rank"):
         LowRankTensor([np.ones((2, 2)), np.ones((2, 3))])
 
@@ -648,6 +747,34 @@ def test_too_large_tensors_name_their_size_and_what_to_do_instead():
     complete = PairwiseCost(6, {pair: np.ones((300, 300)) for pair in combinations(range(6), 2)})
     with pytest.raises(ValueError, match=r"PB"):
         mm.sinkhorn([None] * 6, complete, 0.1)
+
+
+def test_graphs_of_too_large_treewidth_tell_what_they_would_take():
+    n, K = 200, 8
+    # Two sides, each point of one joined to each of the other: treewidth 4, and no tensor of 200^8 either.
+    edges = {(k, j): np.ones((n, n)) for k in range(4) for j in range(4, 8)}
+    for run in (
+        lambda cost: mm.sinkhorn([None] * K, cost, 0.1),
+        lambda cost: mm.solve([None] * K, cost),
+    ):
+        with pytest.raises(ValueError, match=r"[GT]B.*(tree|graph|structured)"):
+            run(PairwiseCost(K, edges))
+    with pytest.raises(ValueError, match=r"treewidth is about 4.*GB of memory.*operations.*cycle"):
+        mm.sinkhorn([None] * K, PairwiseCost(K, edges), 0.1)
+
+
+def test_parts_that_are_not_connected_are_independent(rng):
+    sizes = (4, 3, 5, 3, 4, 2)
+    edges = {pair: rng.random((sizes[pair[0]], sizes[pair[1]])) for pair in [(0, 1), (2, 3), (3, 4), (4, 2)]}
+    cost = PairwiseCost(6, edges, sizes)
+    marginals = [zeroed_weights(rng, n) for n in sizes]
+    result = mm.sinkhorn(marginals, cost, 0.2, tol=1e-10)
+    pair = mm.sinkhorn(marginals[:2], PairwiseCost(2, {(0, 1): edges[0, 1]}), 0.2, tol=1e-10)
+    np.testing.assert_allclose(result.pair_marginal(0, 1), pair.plan, atol=1e-9)
+    np.testing.assert_allclose(
+        result.pair_marginal(1, 3), np.multiply.outer(marginals[1], marginals[3]), atol=1e-9
+    )
+    np.testing.assert_allclose(result.marginal(5), marginals[5], atol=1e-12)
 
 
 def test_not_converged_is_told(rng):

@@ -1,6 +1,7 @@
-// Contractions of sums of costs.
+// Contractions of sums of costs, and of tensors.
 #include "common.hpp"
 #include "otfast/multimarginal/contraction.hpp"
+#include "otfast/multimarginal/tensor.hpp"
 
 namespace otfast::bindings {
 namespace {
@@ -29,10 +30,46 @@ py::array_t<double> sum_out(const std::vector<Array<double>>& arrays, double eps
       .reshape(shape);
 }
 
+std::vector<Index> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+/// None if the potentials are no guess; else new ones, the error and the mass.
+template <class Real, class T>
+py::object tour(const Array<T>& tensor, const std::vector<Array<double>>& weights,
+                const std::vector<Array<double>>& potentials, const std::vector<double>& rho, double epsilon,
+                bool update, Index rounds, py::object monitor) {
+  check_aligned(tensor, "tensor");
+  const auto K = static_cast<std::size_t>(tensor.ndim());
+  if (weights.size() != K || potentials.size() != K || rho.size() != K) throw py::value_error("axes do not fit");
+  if (!multimarginal::has_tour(shape_of(tensor), sizeof(Real))) throw py::value_error("tensor has no tour");
+  std::vector<multimarginal::Axis> axes;
+  for (std::size_t k = 0; k < K; ++k) {
+    axes.push_back({vector_view(weights[k], "weights"), vector_view(potentials[k], "potentials"), rho[k]});
+    const Index size = tensor.shape(static_cast<py::ssize_t>(k));
+    if (axes[k].weights.size != size || axes[k].potentials.size != size) throw py::value_error("axes do not fit");
+  }
+  PythonMonitor watched(std::move(monitor));
+  multimarginal::Tour found =
+      watched.run([&] { return multimarginal::tour<Real>(tensor.data(), axes, epsilon, update, rounds, watched); });
+  if (!found.trusted) return py::none();
+  py::list moved;
+  for (std::vector<double>& f : found.potentials) moved.append(to_array(std::move(f)));
+  return py::make_tuple(moved, found.error, found.mass);
+}
+
+template <class Real, class T>
+void bind_tour(py::module_& module, const char* name) {
+  module.def(name, &tour<Real, T>, py::arg("tensor").noconvert(), py::arg("weights"), py::arg("potentials"),
+             py::arg("rho"), py::arg("epsilon"), py::arg("update"), py::arg("rounds"), py::arg("monitor"));
+}
+
 }  // namespace
 
 void bind_multimarginal(py::module_& module) {
   module.def("sum_out", &sum_out, py::arg("tables"), py::arg("epsilon"), py::arg("monitor"));
+  module.def("has_tour", &multimarginal::has_tour, py::arg("shape"), py::arg("item_size"));
+  bind_tour<float, float>(module, "tour32");
+  bind_tour<double, float>(module, "tour32_wide");
+  bind_tour<double, double>(module, "tour64");
 }
 
 }  // namespace otfast::bindings

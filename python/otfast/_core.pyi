@@ -281,6 +281,37 @@ def product_value(cost: Cost32 | Cost64, r: NDArray[np.float64], c: NDArray[np.f
 def sum_out(
     tables: Sequence[NDArray[np.float64]], epsilon: float, monitor: _Monitor
 ) -> NDArray[np.float64]: ...
+def has_tour(shape: Sequence[int], item_size: int) -> bool: ...
+def tour32(
+    tensor: NDArray[np.float32],
+    weights: Sequence[NDArray[np.float64]],
+    potentials: Sequence[NDArray[np.float64]],
+    rho: Sequence[float],
+    epsilon: float,
+    update: bool,
+    rounds: int,
+    monitor: _Monitor,
+) -> tuple[list[NDArray[np.float64]], float, float] | None: ...
+def tour32_wide(
+    tensor: NDArray[np.float32],
+    weights: Sequence[NDArray[np.float64]],
+    potentials: Sequence[NDArray[np.float64]],
+    rho: Sequence[float],
+    epsilon: float,
+    update: bool,
+    rounds: int,
+    monitor: _Monitor,
+) -> tuple[list[NDArray[np.float64]], float, float] | None: ...
+def tour64(
+    tensor: NDArray[np.float64],
+    weights: Sequence[NDArray[np.float64]],
+    potentials: Sequence[NDArray[np.float64]],
+    rho: Sequence[float],
+    epsilon: float,
+    update: bool,
+    rounds: int,
+    monitor: _Monitor,
+) -> tuple[list[NDArray[np.float64]], float, float] | None: ...
 def line_distance32(
     x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
 ) -> NDArray[np.float64]: ...

@@ -1,5 +1,6 @@
 #include "otfast/entropic/softmin.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -89,7 +90,8 @@ std::vector<double> softmin_of_rows(const Cost<T>& cost, VectorView<const double
       const Real top = kernels.max_exponent(c, factor, v.data(), n);
       if (top > -std::numeric_limits<Real>::infinity()) {
         const auto sum = static_cast<double>(sum_exponentials(kernels, c, factor, v.data(), -top, n, e.data()));
-        potential = -(static_cast<double>(top) + std::log2(sum)) / scale;
+        // The largest term is 1: a smaller sum has lost it to rounding.
+        potential = -(static_cast<double>(top) + std::log2(std::max(sum, 1.0))) / scale;
       } else {
         potential = std::numeric_limits<double>::infinity();
       }

@@ -125,11 +125,11 @@ std::vector<double> column_softmin(const Rows<Real>& rows, const std::vector<dou
       pulse.beat(n, since);
     }
   });
-  AlignedVector<Real> negative(size);  // of the largest exponent
+  AlignedVector<Real> negative(size);  // of the largest exponent, -inf where there is none
   for (std::size_t j = 0; j < size; ++j) {
     Real top = kNone;
     for (const auto& of_chunk : tops) top = std::max(top, of_chunk[j]);
-    negative[j] = top > kNone ? -top : Real{0};
+    negative[j] = top > kNone ? -top : kNone;
   }
 
   std::vector<std::vector<double>> sums(count);
@@ -152,7 +152,9 @@ std::vector<double> column_softmin(const Rows<Real>& rows, const std::vector<dou
   const std::vector<double> total = add_all(sums);
   std::vector<double> softmin(size);
   for (std::size_t j = 0; j < size; ++j) {
-    softmin[j] = static_cast<double>(negative[j]) - std::log2(total[j]);  // +inf for a sum of zero
+    // The largest term is 1: a smaller sum has lost it to rounding.
+    const bool has_way = negative[j] > kNone;
+    softmin[j] = has_way ? static_cast<double>(negative[j]) - std::log2(std::max(total[j], 1.0)) : kInfinity;
   }
   return softmin;
 }

@@ -106,7 +106,8 @@ double softmin(const double* c, double scale, const double* v, Index size, doubl
   for (Index x = 0; x < size; x += kRun) {
     sum += kernels().exponentials(c + x, scale, v + x, -top, std::min(kRun, size - x), e);
   }
-  return -top - std::log2(sum);
+  // The largest term is 1: a smaller sum has lost it to rounding.
+  return -top - std::log2(std::max(sum, 1.0));
 }
 
 /// The rows of a matrix of costs as 2^(top - scale c), and the least costs `scale c` of each, +inf for none.
@@ -138,26 +139,41 @@ struct Powers {
 void multiply(const Elimination& problem, Index outer, double* out, Pulse& pulse) {
   // A sum below this may have lost terms to the end of the range.
   constexpr double kTrusted = 0x1p-900;
-  constexpr Index kTogether = 8;
+  constexpr Index kTogether = isa::kProductRows;
   const Index size = problem.size(), b_count = problem.b_count();
   const Sum sum_a = problem.of_a(outer), sum_b = problem.of_b(outer, 0);
   const Powers of_a(sum_a, problem.a_count(), problem), of_b(sum_b, b_count, problem);
   parallel_for(problem.a_count(), kTogether, [&](Index begin, Index end) {
+    const Index rows = end - begin;
+    // Entry (a, b) at b * rows + a - begin.
+    AlignedVector<double> dots(static_cast<std::size_t>(rows * b_count), 0.0), logs(dots.size());
+    {
+      AlignedVector<double> scratch(static_cast<std::size_t>(isa::kProductScratch));
+      Index since = 0;
+      for (Index b = 0; b < b_count; b += kTogether) {
+        const Index cols = std::min(kTogether, b_count - b);
+        pulse.beat(rows * cols * size / 16, since);  // as long as a sixteenth of as many exponentials
+        const FlushDenormals flush_denormals;
+        kernels().multiply({of_a.entries.data() + begin * size, size, 1}, {of_b.entries.data() + b * size, 1, size},
+                           rows, cols, size, false, dots.data() + b * rows, rows, scratch.data());
+      }
+      kernels().logarithms(dots.data(), rows * b_count, logs.data());
+    }
     Index since = 0;
-    AlignedVector<double> dots(static_cast<std::size_t>(b_count)), v(static_cast<std::size_t>(size)), c(v), e(v);
+    AlignedVector<double> v(static_cast<std::size_t>(size)), c(v), e(v);
     for (Index a = begin; a < end; ++a) {
-      pulse.beat(b_count * size, since);
+      pulse.beat(b_count, since);
       const double least_a = of_a.least[static_cast<std::size_t>(a)];
-      const FlushDenormals flush_denormals;
-      kernels().dot_rows(of_b.entries.data(), size, of_a.entries.data() + a * size, b_count, size, dots.data());
       bool has_v = false;
       for (Index b = 0; b < b_count; ++b) {
-        const double least_b = of_b.least[static_cast<std::size_t>(b)], dot = dots[static_cast<std::size_t>(b)];
+        const auto place = static_cast<std::size_t>(b * rows + a - begin);
+        const double least_b = of_b.least[static_cast<std::size_t>(b)];
         double& result = out[a * b_count + b];
-        if (dot > kTrusted) {
-          result = (least_a + least_b - std::log2(dot)) / problem.scale();
+        if (dots[place] > kTrusted) {
+          result = (least_a + least_b - logs[place]) / problem.scale();
           continue;
         }
+        const FlushDenormals flush_denormals;
         if (!has_v) {
           sum_a.fill(a, size, v.data());
           for (double& exponent : v) exponent *= -problem.scale();

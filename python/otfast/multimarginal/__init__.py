@@ -6,13 +6,14 @@ of C − ⊕_{j ≠ k} f_j over all points but those of k. `_potentials` turns i
 
 - `_unfolded`, for tensors and for costs that can be read as a matrix without being stored: leading points are
   rows and trailing ones columns, and the effective cost of either part is a smaller tensor, treated alike;
+  one pass of the core takes the place of that where the tensor is in memory;
 - `_tree`, for trees of any edges: messages, kept up to date along a walk;
 - `_junction_tree` with `_elimination`, for connected graphs with cycles: messages between cliques;
 - `_graph`, for `PairwiseCost`: its connected parts, each of which sees the mass of the others as a factor.
 
 `_sinkhorn` iterates, with `_acceleration`. A tree with exact marginals falls apart into its edges
 (`_factorised`). Exact plans (`_solve`): `_gluing` on forests, `_comonotone` on the line, `_column_generation`
-with `_pricing` for all else.
+with `_pricing`, and `_graph_pricing` on graphs, for all else.
 """
 
 from otfast.multimarginal._gaussian import GaussianMultiTransport, gaussian

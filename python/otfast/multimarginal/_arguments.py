@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from otfast._entropic_validation import check_rho
 from otfast._validation import balance_weights, check_weights
-from otfast.multimarginal.cost import MultiCost, as_multi_cost
+from otfast.multimarginal.cost import MultiCost, as_list, as_multi_cost
 from otfast.multimarginal.pairwise import PairwiseCost
 
 _FLOAT32 = np.dtype(np.float32)
@@ -29,10 +29,7 @@ def check_problem(
         The weights as `float64`, their sums, and whether the cost or any of them has single precision.
     """
     checked = as_multi_cost(cost)
-    try:
-        given = list(marginals)
-    except TypeError:
-        raise ValueError(f"marginals must be a sequence of weights, not {marginals!r}") from None
+    given = as_list("marginals", marginals)
     if len(given) != checked.ndim:
         raise ValueError(
             f"marginals must be {checked.ndim}, one for each axis or node of the cost, "
@@ -72,7 +69,7 @@ def check_prices(unbalanced: Any, free: Iterable[int], n_nodes: int) -> list[flo
                 f"unbalanced must be a number or {n_nodes} numbers, one for each marginal, not {unbalanced!r}"
             )
         rho = [check_rho(price) for price in given]
-    for k in free:
+    for k in as_list("free", free):
         if not isinstance(k, int | np.integer) or not 0 <= k < n_nodes:
             raise ValueError(f"free must hold nodes, integers from 0 to {n_nodes - 1}, not {k!r}")
         rho[int(k)] = 0.0

@@ -3,6 +3,10 @@
 The program has Σ n_k constraints and a column for each tuple of a growing set. Its duals are potentials f,
 and a tuple with C − ⊕f < 0 is one that is missing. With δ the least of these over all tuples, ⟨f, a⟩ + δ mass
 is below the optimum (Lübbecke and Desrosiers 2005, section 2.1), so that the gap is known in every round.
+
+Duals of a program that lacks many tuples are far from any that are optimal. So tuples are looked for on the
+way from the best potentials so far to the duals, too (Wentges 1997: "Weighted Dantzig–Wolfe decomposition for
+linear mixed-integer programming").
 """
 
 from __future__ import annotations
@@ -19,11 +23,18 @@ from scipy.optimize import linprog
 from otfast.errors import InfeasibleError
 from otfast.multimarginal._comonotone import comonotone_plan
 from otfast.multimarginal.cost import MultiCost
+from otfast.multimarginal.pairwise import PairwiseCost
 
 _Array = NDArray[np.float64]
 _Indices = NDArray[np.int64]
 
 _INFEASIBLE = "every plan with these marginals uses a forbidden tuple, one of cost +inf"
+
+#: Pricing that finds the best tuple through every point.
+_BEST_THROUGH_EVERY_POINT = (MultiCost.price, PairwiseCost.price)
+
+#: How far on the way from the best potentials to the duals tuples are looked for.
+_STEPS = (0.1, 0.3, 0.5, 0.7, 1.0)
 
 #: HiGHS's, on masses and costs of about 1.
 _PRECISE = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
@@ -71,29 +82,75 @@ def generate_columns(
     low, high = cost.bounds()
     # Forbidden tuples make the first program feasible; their price is beyond what potentials can make up for.
     forbidden = max(abs(low), abs(high)) + (high - low + 1.0) * sum(cost.shape)
-    tuples = np.unique(np.vstack([comonotone_plan(marginals)[0], cost.price(start)[0]]), axis=0)
-    mass = float(marginals[0].sum())
+    centre = _Centre(cost, marginals)
+    tuples = np.unique(np.vstack([comonotone_plan(marginals)[0], centre.price(start)]), axis=0)
     for n_iter in range(1, max_iter + 1):
         costs = cost.entries(tuples).astype(np.float64)
         vertex = _solve(tuples, np.where(np.isfinite(costs), costs, forbidden), marginals)
-        missing, least = cost.price(vertex.potentials)
-        least = min(0.0, least)
         value = float(vertex.mass @ np.where(vertex.mass > 0.0, np.minimum(costs, forbidden), 0.0))
-        gap = -least * mass / max(abs(value), rounding_scale(vertex.potentials, marginals))
+        scale = max(abs(value), rounding_scale(vertex.potentials, marginals))
+        priced = [centre.price(potentials) for potentials in centre.on_the_way_to(vertex.potentials)]
+        missing = _missing(tuples, np.vstack(priced))
+        gap = (value - centre.bound) / scale
         stopped = report(n_iter, gap, value)
-        known = len(tuples)
-        if gap > tol:
-            tuples = np.unique(np.vstack([tuples, missing]), axis=0)
-        if gap <= tol or stopped or len(tuples) == known:
+        if gap <= tol or stopped or not len(missing):
             break
-    found = _found(tuples, vertex, marginals, least, n_iter, stopped) if len(tuples) == known else None
-    if found is None:
+        tuples = np.vstack([tuples, missing])
+    else:
         costs = cost.entries(tuples).astype(np.float64)
         vertex = _solve(tuples, np.where(np.isfinite(costs), costs, forbidden), marginals)
-        found = _found(tuples, vertex, marginals, min(0.0, cost.price(vertex.potentials)[1]), n_iter, stopped)
+    kept = vertex.mass > 0.0
+    found = Found(tuples[kept], vertex.mass[kept], centre.potentials, n_iter, centre.bound, stopped)
     if not np.isfinite(cost.entries(found.tuples)).all():
         raise InfeasibleError(_INFEASIBLE)
     return found
+
+
+class _Centre:
+    """The best potentials so far: feasible ones, with the largest dual value."""
+
+    def __init__(self, cost: MultiCost, marginals: Sequence[_Array]) -> None:
+        self._cost = cost
+        self._marginals = marginals
+        self.bound = -math.inf
+        self.potentials: list[_Array] = []
+
+    def price(self, potentials: Sequence[_Array]) -> _Indices:
+        """Return tuples of small reduced cost, and keep the potentials if they are better, made feasible."""
+        tuples, least = self._cost.price(potentials)
+        # What the reduced costs through every point of the first node allow it, if the tuples tell that.
+        allowed = np.full(potentials[0].size, least)
+        if type(self._cost).price in _BEST_THROUGH_EVERY_POINT:
+            reduced = self._cost.entries(tuples) - _sums(potentials, tuples)
+            allowed = np.full(potentials[0].size, np.inf)
+            np.minimum.at(allowed, tuples[:, 0], reduced)
+            allowed = np.where(np.isfinite(allowed), allowed, least)
+        raised = [potentials[0] + allowed, *potentials[1:]]
+        bound = sum(float(f @ a) for f, a in zip(raised, self._marginals, strict=True))
+        if bound > self.bound or not self.potentials:
+            self.bound = bound
+            self.potentials = raised
+        return tuples
+
+    def on_the_way_to(self, potentials: Sequence[_Array]) -> list[list[_Array]]:
+        """Return potentials on the way to others, which come last."""
+        start = self.potentials
+        return [
+            [(1.0 - step) * f + step * g for f, g in zip(start, potentials, strict=True)] for step in _STEPS
+        ]
+
+
+def _sums(potentials: Sequence[_Array], tuples: _Indices) -> _Array:
+    total = np.zeros(len(tuples))
+    for f, points in zip(potentials, tuples.T, strict=True):
+        total += f[points]
+    return total
+
+
+def _missing(known: _Indices, tuples: _Indices) -> _Indices:
+    """Return the tuples that are not known, each once."""
+    both, first = np.unique(np.vstack([known, tuples]), axis=0, return_index=True)
+    return both[first >= len(known)]
 
 
 def rounding_scale(potentials: Sequence[_Array], marginals: Sequence[_Array]) -> float:

@@ -62,6 +62,9 @@ class Graph:
             self._log_mass[number] = _log(mass) - others
         return error, mass
 
+    def settle(self) -> None:
+        """Nothing is left to do for points of no weight: tours update them, too."""
+
     def marginal(self, nodes: tuple[int, ...]) -> _Array:
         """Return the sums of the plan over all points but those of the nodes, one or two in rising order."""
         homes = [next(n for n, part in enumerate(self.parts) if k in part.nodes) for k in nodes]

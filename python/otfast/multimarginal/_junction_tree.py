@@ -9,6 +9,7 @@ current potentials (Koller and Friedman 2009, sections 9.3 and 10.2; Fan, Haasle
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from otfast.cost import Cost
 from otfast.multimarginal._elimination import Table, elimination_order, sum_out
+from otfast.multimarginal._memory import check_work
 from otfast.multimarginal._potentials import Potentials
 from otfast.progress import Monitor
 
@@ -24,11 +26,13 @@ _Array = NDArray[np.float64]
 
 
 @dataclass
-class _Bucket:
+class Bucket:
+    """A clique of the graph: a node and those it is joined to when it is eliminated."""
+
     node: int
     separator: tuple[int, ...]
     edges: list[Table] = field(default_factory=list)
-    children: list[_Bucket] = field(default_factory=list)
+    children: list[Bucket] = field(default_factory=list)
     up: Table | None = None
     down: Table | None = None
 
@@ -48,20 +52,10 @@ class JunctionTree:
         self._potentials = potentials
         self._monitor = monitor
         self._sizes = [a.size for a in potentials.weights]
-        neighbours: dict[int, set[int]] = {k: set() for k in nodes}
-        for k, j in edges:
-            neighbours[k].add(j)
-            neighbours[j].add(k)
-        buckets = {k: _Bucket(k, separator) for k, separator in elimination_order(neighbours)}
-        self._order = list(buckets.values())
-        position = {bucket.node: number for number, bucket in enumerate(self._order)}
-        for bucket in self._order:
-            if bucket.separator:
-                parent = min(bucket.separator, key=position.__getitem__)
-                buckets[parent].children.append(bucket)
-        self._tables = {edge: _edge_table(edge, cost) for edge, cost in edges.items()}
-        for (k, j), table in self._tables.items():
-            buckets[min(k, j, key=position.__getitem__)].edges.append(table)
+        # Before anything is made that takes memory.
+        check_elimination(make_buckets(nodes, {edge: _no_table(edge) for edge in edges}), self._sizes)
+        self._tables = {edge: edge_table(edge, cost) for edge, cost in edges.items()}
+        self._order = make_buckets(nodes, self._tables)
 
     def refresh(self) -> None:
         """Forget what was computed from other potentials."""
@@ -93,7 +87,7 @@ class JunctionTree:
             value += float((plan * np.where(plan > 0.0, table.values, 0.0)).sum())
         return value
 
-    def _visit(self, bucket: _Bucket, update: bool) -> float:
+    def _visit(self, bucket: Bucket, update: bool) -> float:
         k = bucket.node
         local = [*bucket.edges] + ([bucket.down] if bucket.down is not None else [])
         if bucket.children:
@@ -113,11 +107,11 @@ class JunctionTree:
                 self._send_up(child)
         return error
 
-    def _send_up(self, bucket: _Bucket) -> None:
+    def _send_up(self, bucket: Bucket) -> None:
         tables = [*bucket.edges, self._node_table(bucket.node), *self._ups(bucket)]
         bucket.up = Table(bucket.separator, self._sum(tables, bucket.separator))
 
-    def _ups(self, bucket: _Bucket, but: _Bucket | None = None) -> list[Table]:
+    def _ups(self, bucket: Bucket, but: Bucket | None = None) -> list[Table]:
         return [child.up for child in bucket.children if child is not but and child.up is not None]
 
     def _node_table(self, k: int) -> Table:
@@ -127,7 +121,46 @@ class JunctionTree:
         return sum_out(tables, kept, self._sizes, self._potentials.epsilon, self._monitor)
 
 
-def _edge_table(edge: tuple[int, int], cost: Cost) -> Table:
+def make_buckets(nodes: Sequence[int], tables: Mapping[tuple[int, int], Table]) -> list[Bucket]:
+    """Return the buckets of a connected graph with its edges in them, children first, the root last."""
+    neighbours: dict[int, set[int]] = {k: set() for k in nodes}
+    for k, j in tables:
+        neighbours[k].add(j)
+        neighbours[j].add(k)
+    buckets = {k: Bucket(k, separator) for k, separator in elimination_order(neighbours)}
+    order = list(buckets.values())
+    position = {bucket.node: number for number, bucket in enumerate(order)}
+    for bucket in order:
+        if bucket.separator:
+            parent = min(bucket.separator, key=position.__getitem__)
+            buckets[parent].children.append(bucket)
+    for (k, j), table in tables.items():
+        buckets[min(k, j, key=position.__getitem__)].edges.append(table)
+    return order
+
+
+def clique_sizes(order: Sequence[Bucket], sizes: Sequence[int]) -> list[int]:
+    """Return the number of tuples of every clique."""
+    return [math.prod(sizes[k] for k in (bucket.node, *bucket.separator)) for bucket in order]
+
+
+def check_elimination(order: Sequence[Bucket], sizes: Sequence[int]) -> None:
+    """Raise `ValueError` with an estimate if contractions take more memory or time than there is."""
+    width = max(len(bucket.separator) for bucket in order)
+    # Two messages for every clique, and one that is being put into order.
+    separators = [math.prod(sizes[k] for k in bucket.separator) for bucket in order]
+    check_work(
+        f"contractions of this graph, whose treewidth is about {width},",
+        8 * (2 * sum(separators) + max(separators)),
+        2 * sum(clique_sizes(order, sizes)),
+    )
+
+
+def _no_table(edge: tuple[int, int]) -> Table:
+    return Table(edge, np.zeros((0, 0)))
+
+
+def edge_table(edge: tuple[int, int], cost: Cost) -> Table:
     k, j = edge
     values = np.asarray(cost.dense(), np.float64)
     return Table((min(k, j), max(k, j)), values if k < j else np.ascontiguousarray(values.T))

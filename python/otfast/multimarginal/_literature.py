@@ -58,6 +58,8 @@ def coulomb(points: ArrayLike, n_marginals: int) -> PairwiseCost:
     """
     x = as_cloud("points", points)
     count = check_count("n_marginals", n_marginals)
+    if count < 2:
+        raise ValueError(f"n_marginals must be at least 2, not {count}")
     distances = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
     with np.errstate(divide="ignore"):
         repulsion = 1.0 / distances

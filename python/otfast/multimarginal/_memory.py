@@ -10,6 +10,15 @@ from collections.abc import Sequence
 _SHARE = 0.5
 
 
+#: Operations of an iteration that take about an hour.
+_MOST_WORK = 1e13
+
+_ALTERNATIVE = (
+    "use a structured cost whose tensor is never formed: PairwiseCost on a tree, a cycle or another graph of "
+    "small treewidth, BarycenterCost.latent on a given support, or coarser marginals"
+)
+
+
 def check_memory(what: str, shape: Sequence[int], itemsize: int) -> None:
     """Raise `ValueError` with the size of an array, and what to do instead, if it is too large to make."""
     size = math.prod(shape) * itemsize
@@ -17,8 +26,16 @@ def check_memory(what: str, shape: Sequence[int], itemsize: int) -> None:
         listed = " x ".join(str(n) for n in shape)
         raise ValueError(
             f"{what}, {listed}, would take {_in_words(size)}, more than half of the memory of this machine; "
-            "use a structured cost whose tensor is never formed: PairwiseCost on a tree, a cycle or another "
-            "graph of small treewidth, BarycenterCost.latent on a given support, or coarser marginals"
+            f"{_ALTERNATIVE}"
+        )
+
+
+def check_work(what: str, size: int, operations: int) -> None:
+    """Raise `ValueError` with bytes and operations, and what to do instead, if they are beyond a machine."""
+    if size > _SHARE * _physical_memory() or operations > _MOST_WORK:
+        raise ValueError(
+            f"{what} would take {_in_words(size)} of memory and {operations:.0e} operations in every "
+            f"iteration, which is beyond this machine; {_ALTERNATIVE}"
         )
 
 

@@ -89,12 +89,17 @@ class Potentials:
             softmin = np.where(lost, 0.0, softmin)
         self.f[k] = self._damping[k] * (softmin + self.offset)
 
+    def settle(self, k: int, softmin: _Array) -> None:
+        """Do the same at points of no weight alone."""
+        due = self._damping[k] * (np.where(np.isinf(softmin), 0.0, softmin) + self.offset)
+        self.f[k] = np.where(self.weights[k] > 0.0, self.f[k], due)
+
     def dual(self, mass: float) -> float:
         """Return the value of the dual, where the plan has this mass."""
         value = self.epsilon * (math.prod(self._totals) - mass)
-        for f, a, total, rho in zip(self.f, self.weights, self._totals, self.rho, strict=True):
+        for f, a, rho in zip(self.f, self.weights, self.rho, strict=True):
             if math.isinf(rho):
                 value += float(f @ a)
             elif rho > 0.0:
-                value -= rho * (float(a @ np.exp(np.minimum(-f / rho, _LARGEST_EXPONENT))) - total)
+                value -= rho * float(a @ np.expm1(np.minimum(-f / rho, _LARGEST_EXPONENT)))
         return value

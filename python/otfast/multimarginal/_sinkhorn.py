@@ -44,6 +44,10 @@ class Contraction(Protocol):
         """Forget what was computed from other potentials."""
         ...
 
+    def settle(self) -> None:
+        """Give points of no weight the potentials that maximise the dual, if they do not have them."""
+        ...
+
     def coupling(self) -> MultiCoupling:
         """Return the plan of the potentials."""
         ...
@@ -123,8 +127,9 @@ def sinkhorn(
     -----
     An iteration maximises the dual in one potential (or a few) after another [1]_. It takes
 
-    - two passes over a tensor, or over the tuples of a `BarycenterCost`, `LowRankTensor` or `SpreadCost`, in
-      the precision of the cost, and no memory beyond the tuples of half of the points;
+    - one pass over a tensor, or two where the potentials are still far off, and two passes over the tuples of
+      a `BarycenterCost`, `LowRankTensor` or `SpreadCost`, in the precision of the cost; memory for the tuples
+      of half of the points, and up to a twelfth of a tensor;
     - two passes over every edge of a `PairwiseCost` on a forest [2]_; if all marginals are exact, every edge
       is a problem of its own, which `otfast.sinkhorn` solves by whatever is fastest;
     - two products of n × n matrices for every node of a cycle, O(K n^{w+1}) time and O(n^w) memory on a graph
@@ -186,6 +191,7 @@ def sinkhorn(
         status, n_iter, error, value = _iterate(
             contraction, potentials, tol, n_iter, max_iter, accelerated, watch
         )
+        contraction.settle()
         if reporter.monitor is not None:
             reporter.finish(n_iter, error, float(to_scalar(value, checked.dtype)))
     check_status(status, tol, error)

@@ -34,7 +34,7 @@ _METHODS = ("auto", "lp", "column-generation")
 _MOST_TUPLES = 20_000
 
 #: Entropic potentials to start from: the temperature, as a share of the spread of the costs, and iterations.
-_WARM, _WARM_ITERATIONS = 0.01, 50
+_WARM, _WARM_ITERATIONS = 1e-4, 300
 
 
 def solve(
@@ -95,9 +95,10 @@ def solve(
     Notes
     -----
     On a forest the time is that of `otfast.emd` on every edge, and on the line that of sorting: K and n may
-    be large. Column generation takes two passes over the tuples in a round, and a linear program whose size
-    grows by Σ n_k columns; HiGHS looks at Ctrl-C only when it is done with one. A subclass of `MultiCost`
-    with a `price` of its own solves problems whose tuples cannot be enumerated.
+    be large. A round of column generation takes two passes over the tuples, or on a `PairwiseCost` of
+    treewidth w one over those of its cliques, O(K n^{w+1}), and a linear program whose size grows by Σ n_k
+    columns; HiGHS looks at Ctrl-C only when it is done with one. A subclass of `MultiCost` with a `price` of
+    its own solves problems whose tuples cannot be enumerated.
 
     References
     ----------
@@ -196,7 +197,7 @@ def _solve_on_line(cost: MultiCost, positions: list[_Array], marginals: list[_Ar
 def _warm_start(cost: MultiCost, marginals: list[_Array]) -> list[_Array]:
     low, high = cost.bounds()
     # Who prices without looking at all tuples may not be able to.
-    if not high > low or type(cost).price is not MultiCost.price:
+    if not high > low or type(cost).price not in (MultiCost.price, PairwiseCost.price):
         return [np.zeros(a.size) for a in marginals]
     try:
         start = sinkhorn(marginals, cost, _WARM * (high - low), tol=0.0, max_iter=_WARM_ITERATIONS)

@@ -203,7 +203,8 @@ class LowRankTensor(MultiCost):
     """
 
     def __init__(self, factors: Sequence[ArrayLike]) -> None:
-        self._factors = [as_matrix(f"factors[{k}]", factor) for k, factor in enumerate(factors)]
+        given = as_list("factors", factors)
+        self._factors = [as_matrix(f"factors[{k}]", factor) for k, factor in enumerate(given)]
         if len(self._factors) < 2:
             raise ValueError(f"factors must hold at least two matrices, not {len(self._factors)}")
         for k, factor in enumerate(self._factors):
@@ -280,7 +281,7 @@ class BarycenterCost(MultiCost):
     """
 
     def __init__(self, points: Sequence[ArrayLike], weights: ArrayLike | None = None) -> None:
-        clouds = [as_cloud(f"points[{k}]", x) for k, x in enumerate(points)]
+        clouds = [as_cloud(f"points[{k}]", x) for k, x in enumerate(as_list("points", points))]
         if len(clouds) < 2:
             raise ValueError(f"points must hold at least two clouds, not {len(clouds)}")
         dims = [x.shape[1] for x in clouds]
@@ -419,7 +420,7 @@ class SpreadCost(MultiCost):
 
     def __init__(self, points: Sequence[ArrayLike]) -> None:
         self._points = []
-        for k, x in enumerate(points):
+        for k, x in enumerate(as_list("points", points)):
             vector = as_array(f"points[{k}]", x)
             if vector.ndim != 1 or vector.size == 0:
                 raise ValueError(f"points[{k}] must have shape (n,), but its shape is {vector.shape}")
@@ -473,6 +474,14 @@ class SpreadCost(MultiCost):
 def as_multi_cost(cost: ArrayLike | MultiCost) -> MultiCost:
     """Return the cost object that a solver was given, or make one of an array."""
     return cost if isinstance(cost, MultiCost) else TensorCost(cost)
+
+
+def as_list(name: str, values: Any) -> list[Any]:
+    """Return what an argument that must be a sequence holds."""
+    try:
+        return list(values)
+    except TypeError:
+        raise ValueError(f"{name} must be a sequence, not {values!r}") from None
 
 
 def balanced_split(shape: Sequence[int]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otfast._validation import FloatArray, check_count
 from otfast.cost import Cost, DenseCost, as_cost
 from otfast.multimarginal._memory import check_memory
-from otfast.multimarginal.cost import MultiCost
+from otfast.multimarginal.cost import MultiCost, as_list
 
 __all__ = ["PairwiseCost"]
 
@@ -42,7 +44,9 @@ class PairwiseCost(MultiCost):
     -----
     The precision is `float32` if all costs have it. Contractions take two passes over every edge of a forest,
     O(K n³) time on a cycle, and O(K n^{w+1}) time and O(n^w) memory on a graph of treewidth w; on a complete
-    graph the tensor is formed.
+    graph the tensor is formed. What that comes to is known before anything is computed: a graph whose
+    treewidth is too large for this machine raises `ValueError`, with an estimate. The graph need not be
+    connected: its parts are independent of each other, and so are nodes without an edge.
 
     Examples
     --------
@@ -59,10 +63,17 @@ class PairwiseCost(MultiCost):
         sizes: Sequence[int | None] | None = None,
     ) -> None:
         n_nodes = check_count("n_nodes", n_nodes)
-        known: list[int | None] = [None] * n_nodes if sizes is None else list(sizes)
+        known: list[int | None] = [None] * n_nodes
+        if sizes is not None:
+            given = as_list("sizes", sizes)
+            known = [None if n is None else check_count(f"sizes[{k}]", n) for k, n in enumerate(given)]
         if len(known) != n_nodes:
             raise ValueError(f"sizes must be {n_nodes} numbers, one for each node, not {len(known)}")
         self._edges: dict[tuple[int, int], Cost] = {}
+        if not isinstance(edges, Mapping):
+            raise ValueError(
+                f"edges must map pairs of nodes to costs, like a dict, not {type(edges).__name__}"
+            )
         for edge, C in edges.items():
             k, j = _check_edge(edge, n_nodes)
             if (j, k) in self._edges:
@@ -143,6 +154,17 @@ class PairwiseCost(MultiCost):
         each = [cost.bounds() for cost in self._edges.values()]
         return sum(low for low, _ in each), sum(high for _, high in each)
 
+    def price(self, potentials: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.int64], float]:
+        """Find the tuples of least reduced cost through every point, see `MultiCost.price`.
+
+        Minima are taken along a junction tree, in time and memory n^{w+1} on a graph of treewidth w.
+        """
+        from otfast.multimarginal import _graph_pricing  # which knows this class
+
+        if _graph_pricing.number_of_clique_tuples(self) < math.prod(self.shape):
+            return _graph_pricing.price_graph(self, potentials)
+        return super().price(potentials)
+
     def __repr__(self) -> str:
         shape = " x ".join("?" if size is None else str(size) for size in self._sizes)
         return f"<PairwiseCost {shape}, {len(self._edges)} edges, {self.dtype}>"
@@ -150,7 +172,7 @@ class PairwiseCost(MultiCost):
 
 def _check_edge(edge: Any, n_nodes: int) -> tuple[int, int]:
     try:
-        k, j = (int(node) for node in edge)
+        k, j = (operator.index(node) for node in edge)
     except (TypeError, ValueError):
         raise ValueError(f"an edge must be a pair of nodes, not {edge!r}") from None
     if not (0 <= k < n_nodes and 0 <= j < n_nodes) or k == j:
