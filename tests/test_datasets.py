@@ -143,3 +143,36 @@ def test_bad_location_scatters():
         datasets.affine_maps([np.zeros((3, 2)), np.zeros((3, 3))])
     with pytest.raises(ValueError, match="mapped and truth must have one shape"):
         datasets.l2_uvp(np.zeros((3, 2)), np.zeros((2, 2)), 1.0)
+
+
+def test_silhouettes_are_uniform_within_their_outlines():
+    shapes = datasets.silhouettes(48)
+    assert list(shapes) == ["cat", "two disks", "cross", "clover", "ring"]
+    for image in shapes.values():
+        assert image.shape == (48, 48)
+        assert image.sum() == pytest.approx(1.0)
+        assert image[[0, -1]].sum() == image[:, [0, -1]].sum() == 0.0
+        inside = image == image.max()
+        # What is neither inside nor outside is a pixel of the outline.
+        assert 0.75 < image[inside].sum() < 1.0
+    disks, ring = shapes["two disks"], shapes["ring"]
+    np.testing.assert_allclose(disks, disks.T)
+    np.testing.assert_allclose(ring, ring[::-1])
+    assert (disks > 0.0).sum() * 3 > (ring > 0.0).sum()
+    # A disk of radius 0.17 has this area, in pixels.
+    assert 1.0 / disks.max() == pytest.approx(2 * np.pi * (0.17 * 48) ** 2, rel=0.01)
+
+
+def test_nested_ellipses_have_two_thirds_of_their_mass_outside():
+    images = datasets.nested_ellipses(4, size=48, rng=3)
+    np.testing.assert_allclose(images.sum((1, 2)), 1.0)
+    assert (images >= 0.0).all()
+    assert ((images > 0.0).mean((1, 2)) < 0.25).all()
+    np.testing.assert_array_equal(images, datasets.nested_ellipses(4, size=48, rng=3))
+    assert not np.array_equal(images, datasets.nested_ellipses(4, size=48, rng=4))
+
+
+@pytest.mark.parametrize("draw", [datasets.silhouettes, lambda size: datasets.nested_ellipses(size=size)])
+def test_images_of_shapes_have_pixels_enough(draw):
+    with pytest.raises(ValueError, match="size must be at least 8"):
+        draw(7)

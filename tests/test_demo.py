@@ -7,8 +7,10 @@ import pytest
 from matplotlib.image import imread
 
 import otfast as otf
+from otfast import datasets
 from otfast.cli import main
-from otfast.demo import digits
+from otfast.demo import barycenter_digits, barycenter_shapes, colour_grading, digits
+from otfast.demo.barycenter_gaussians import rotated
 from otfast.demo.colour_transfer import Palette, recolour
 from otfast.demo.entropic import GreyLevels
 from otfast.demo.entropic_colours import EntropicMap, Pixels
@@ -30,6 +32,13 @@ def test_pictures_are_there_and_not_blank(demo):
     folder, printed = demo
     pictures = sorted(folder.glob("*.png"))
     assert [picture.name for picture in pictures] == [
+        "barycenter_digits.png",
+        "barycenter_ellipses.png",
+        "barycenter_gaussians.png",
+        "barycenter_line.png",
+        "barycenter_shapes.png",
+        "barycenter_sharpened.png",
+        "colour_grading.png",
         "colour_palettes.png",
         "colour_transfer.png",
         "digits_alike.png",
@@ -42,16 +51,19 @@ def test_pictures_are_there_and_not_blank(demo):
         assert str(picture) in printed
         pixels = np.rint(255 * imread(picture)[..., :3]).astype(np.int64)
         assert min(pixels.shape[:2]) > 400
-        assert len(np.unique(pixels @ [1 << 16, 1 << 8, 1])) > 500
+        assert len(np.unique(pixels @ [1 << 16, 1 << 8, 1])) > 400
 
 
 def test_printed_gaps_are_certificates(demo):
     _, printed = demo
-    rows = re.findall(r"^(.*?)  +[\d.]+  +(\d\.\de[-+]\d\d)  ", printed, re.MULTILINE)
+    rows = re.findall(r"^(.*?)  +[-+.e\d]+  +(\d\.\de[-+]\d\d)  +[\d.]+$", printed, re.MULTILINE)
     exact = [float(gap) for problem, gap in rows if "eps" not in problem]
-    entropic = [float(error) for problem, error in rows if "eps" in problem and "float32" not in problem]
-    single = [float(error) for problem, error in rows if "float32" in problem]
-    assert [len(exact), len(entropic), len(single)] == [5, 13, 3]
+    asked = [(float(problem.split("tol = ")[1]), float(error)) for problem, error in rows if "tol" in problem]
+    others = [(problem, float(error)) for problem, error in rows if "eps" in problem and "tol" not in problem]
+    entropic = [error for problem, error in others if "float32" not in problem]
+    single = [error for problem, error in others if "float32" in problem]
+    assert [len(exact), len(entropic), len(single), len(asked)] == [10, 15, 3, 6]
+    assert all(0.0 <= error <= 1.05 * tol for tol, error in asked)
     assert all(0.0 <= gap <= 1e-12 for gap in exact)
     assert all(0.0 <= error <= 1.05e-6 for error in entropic)
     assert all(0.0 <= error <= 5e-5 for error in single)
@@ -150,3 +162,109 @@ def test_moving_images_changes_their_distances_as_the_formula_says(rng):
 def test_most_alike_pairs_are_the_nearest_of_a_label():
     squared = np.array([[5.0, 1.0, 0.0], [2.0, 0.5, 3.0]])
     assert digits.most_alike(squared, np.array([4, 7]), np.array([4, 4, 7])) == [(0, 1), (1, 2)]
+
+
+def numbers(line, printed):
+    """Return the numbers that stand in the line that this expression finds."""
+    (found,) = re.findall(line, printed, re.MULTILINE)
+    return [float(number) for number in re.findall(r"(?<![\w^])\d+(?:\.\d+)?(?:e[-+]\d+)?", found)]
+
+
+def test_the_corners_of_grids_are_the_inputs(demo):
+    _, printed = demo
+    (on_the_line,) = re.findall(r"up to (\S+) of the highest density", printed)
+    assert float(on_the_line) < 2e-3
+    (elsewhere,) = re.findall(r"corners, (\S+)% of the mass is elsewhere", printed)
+    assert float(elsewhere) < 4.0
+
+
+def test_weights_of_a_grid_are_bilinear():
+    weights = barycenter_shapes.bilinear(3)
+    np.testing.assert_array_equal(weights[[0, 2, 6, 8]], np.eye(4))
+    np.testing.assert_array_equal(weights[4], np.full(4, 0.25))
+    np.testing.assert_array_equal(weights.sum(axis=1), np.ones(9))
+
+
+def test_densities_on_the_line_have_mass_1_and_the_inputs_at_their_corners():
+    line = barycenter_shapes.on_the_line(levels=1000, side=3)
+    widths = np.gradient(line.points, axis=-1)
+    np.testing.assert_allclose((line.densities * widths).sum(axis=-1), 1.0, atol=0.01)
+    np.testing.assert_allclose(line.corners, line.truth, atol=2e-3 * line.truth.max())
+    assert line.gap < 1e-12
+
+
+def test_a_path_is_sharpened_to_the_bound(demo):
+    _, printed = demo
+    blurred, sharp, debiased, bound = numbers(r"^Half way (.*)\.$", printed)
+    assert sharp <= bound + 1.0
+    assert blurred > 1.2 * bound
+    assert debiased < 1.1 * bound
+
+
+def test_the_barycenter_of_ellipses_is_as_thin_as_they_are(demo):
+    _, printed = demo
+    one, mean, barycenter = numbers(r"^The first pair of (.*)\.$", printed)
+    assert barycenter < 3.0 * one
+    assert mean > 2.0 * barycenter
+
+
+def test_mean_covariances_bloat(demo):
+    _, printed = demo
+    for line, factor in (("^mild (.*)", 1.1), ("^anisotropic (.*)", 1.6)):
+        corner, barycenter, mean, largest, largest_mean = numbers(line, printed)
+        assert corner < barycenter < mean / factor
+        assert [largest, largest_mean] == [barycenter, mean]
+
+
+def test_rotated_covariances_have_their_deviations():
+    S = rotated((0.0, 30.0, 90.0), (2.0, 0.5))
+    np.testing.assert_allclose(np.linalg.eigvalsh(S), [[0.25, 4.0]] * 3)
+    np.testing.assert_allclose(S[0], np.diag([4.0, 0.25]))
+    np.testing.assert_allclose(S[2], np.diag([0.25, 4.0]), atol=1e-15)
+
+
+def test_barycenters_of_digits_are_nearer_to_the_images_than_means(demo):
+    _, printed = demo
+    rows = re.findall(r"^ +(\d)  +([\d.]+)  +([\d.]+)  +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
+    digit, of_mean, of_barycenter, wide, narrow = np.array(rows, dtype=float).T
+    np.testing.assert_array_equal(digit, np.arange(10))
+    assert (of_barycenter < 0.95 * of_mean).all()
+    assert (narrow < 0.7 * wide).all()
+
+
+def test_the_distance_of_a_class_is_exact_on_the_pixels_of_the_scan():
+    images = datasets.digits().images[:3]
+    one = barycenter_digits.Class.of(digits.move(images, np.zeros((3, 2), int)))
+    np.testing.assert_allclose(one.images.sum((1, 2)), 1.0)
+    distance, gap = one.distance(one.mean)
+    assert gap <= 1e-12
+    mean, *coarse = (image.reshape(12, 3, 12, 3).sum((1, 3)).ravel() for image in (one.mean, *one.images))
+    pixels = np.indices((12, 12)).reshape(2, -1).T.astype(float)
+    squares = [otf.wasserstein(pixels, pixels, mean, image) ** 2 for image in coarse]
+    assert distance == pytest.approx(np.mean(squares), rel=1e-9)
+
+
+def test_a_look_between_others_is_found(demo):
+    _, printed = demo
+    (line,) = re.findall(r"^coordinates among (.*)$", printed, re.MULTILINE)
+    true, found, flower = (np.fromstring(text, sep=",") for text in re.findall(r"\[(.*?)\]", line))
+    np.testing.assert_array_equal(true, colour_grading.TRUE_WEIGHTS)
+    np.testing.assert_allclose(found, true, atol=0.04)
+    assert flower.sum() == pytest.approx(1.0, abs=2e-3)
+
+
+def test_a_histogram_of_colours_keeps_mass_and_mean(rng):
+    image = rng.uniform(0.2, 0.8, (20, 30, 3))
+    weights = colour_grading.histogram(image, 8)
+    axis = (np.arange(8) + 0.5) / 8
+    centres = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    assert weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(weights @ centres, image.mean((0, 1)))
+
+
+def test_looks_have_a_barycenter_that_is_the_look_of_the_mean_gains(rng):
+    """The maps between looks are positive and diagonal, and so optimal."""
+    image = rng.random((6, 5, 3))
+    day, sunset, _ = (look.reshape(-1, 3) for look in colour_grading.looks(image).values())
+    squares = ((day - sunset) ** 2).sum(axis=1).mean()
+    assert otf.emd(None, None, otf.PointCloud(day, sunset)).value == pytest.approx(squares)

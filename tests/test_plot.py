@@ -112,6 +112,95 @@ def test_ellipses_must_be_in_the_plane(ax):
         plot.ellipses(np.zeros(2), -np.eye(2), ax)
 
 
+def test_a_grid_of_images_shows_each_on_a_scale_of_its_own(ax, rng):
+    images = rng.dirichlet(np.ones(20), (2, 3)).reshape(2, 3, 4, 5)
+    assert plot.barycenter_grid(images, ax, clamp=1.0) is ax
+    shown = [child.images[0] for child in ax.child_axes]
+    assert len(shown) == 6
+    for found, image in zip(shown, images.reshape(6, 4, 5), strict=True):
+        np.testing.assert_array_equal(found.get_array(), image)
+        assert found.get_clim() == (0.0, image.max())
+    # Row by row, from above.
+    corners = [child.get_position() for child in ax.child_axes]
+    assert corners[0].x0 < corners[1].x0 < corners[2].x0
+    assert corners[0].y0 == pytest.approx(corners[2].y0)
+    assert corners[3].y1 < corners[0].y0
+    ax.figure.draw_without_rendering()
+
+
+def test_a_peak_does_not_pale_the_rest(ax):
+    image = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 3.0]])
+    plot.barycenter_grid(image[None, None], ax, clamp=0.7)
+    assert ax.child_axes[0].images[0].get_clim() == (0.0, 1.0)
+    plot.barycenter_grid(np.zeros((1, 1, 2, 2)), ax)
+    ax.figure.draw_without_rendering()
+
+
+def test_a_grid_of_densities_has_lines_on_one_scale(ax, rng):
+    densities = rng.random((2, 2, 30))
+    points = np.sort(rng.random((2, 2, 30)), axis=-1)
+    plot.barycenter_grid(densities, ax, points=points, color=["red", "blue"])
+    for child, (i, j) in zip(ax.child_axes, np.ndindex(2, 2), strict=True):
+        (line,) = child.lines
+        np.testing.assert_array_equal(line.get_xydata(), np.stack([points[i, j], densities[i, j]], axis=1))
+        assert matplotlib.colors.same_color(line.get_color(), ["red", "blue"][j])
+        assert child.get_xlim() == (points.min(), points.max())
+        assert child.get_ylim() == ax.child_axes[0].get_ylim()
+    plot.barycenter_grid(densities, ax)
+    np.testing.assert_array_equal(ax.child_axes[-1].lines[0].get_xdata(), np.arange(30))
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (np.ones((3, 4)), {}, r"images must have shape \(rows, columns, h, w\)"),
+        (-np.ones((1, 1, 3)), {}, "images must not be negative"),
+        (np.full((1, 1, 3), np.nan), {}, "images"),
+        (np.ones((1, 1, 3)), {"points": np.ones(4)}, r"points must have shape \(3,\) or"),
+        (np.ones((1, 1, 3, 3)), {"points": np.ones(3)}, "points go with densities"),
+        (np.ones((1, 1, 3, 3)), {"clamp": 1.5}, "clamp must be at most 1"),
+        (np.ones((1, 1, 3, 3)), {"clamp": 0.0}, "clamp"),
+    ],
+)
+def test_what_is_no_grid_of_measures_is_refused(ax, images, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot.barycenter_grid(images, ax, **options)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_coordinates_are_points_of_a_regular_polygon(ax, rng, count):
+    names = [f"measure {k}" for k in range(count)]
+    weights = np.concatenate([2.0 * np.eye(count), rng.dirichlet(np.ones(count), 4)])
+    assert plot.simplex(weights, names, ax) is ax
+    drawn = np.asarray(ax.collections[0].get_offsets())
+    corners = drawn[:count]
+    np.testing.assert_allclose(np.hypot(*corners.T), 1.0)
+    np.testing.assert_allclose(corners[0], [0.0, 1.0], atol=1e-15)
+    np.testing.assert_allclose(ax.patches[0].get_xy()[:count], corners)
+    sides = np.hypot(*(corners - np.roll(corners, 1, axis=0)).T)
+    np.testing.assert_allclose(sides, sides[0])
+    np.testing.assert_allclose(drawn[count:], weights[count:] @ corners)
+    assert [text.get_text() for text in ax.texts] == names
+    for text, corner in zip(ax.texts, corners, strict=True):
+        np.testing.assert_allclose(text.xy, corner)
+    ax.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize(
+    ("weights", "labels", "message"),
+    [
+        ([1.0], None, "weights must have shape"),
+        ([0.5, -0.5, 1.0], None, "weights must not be negative"),
+        ([0.0, 0.0, 0.0], None, "not all zero"),
+        ([0.5, np.nan, 1.0], None, "weights"),
+        ([0.5, 0.2, 0.3], ["a", "b"], "labels must be 3"),
+    ],
+)
+def test_what_is_no_coordinates_is_refused(ax, weights, labels, message):
+    with pytest.raises(ValueError, match=message):
+        plot.simplex(weights, labels, ax)
+
+
 def test_without_axes_the_current_ones_serve(rng):
     figure = pyplot.figure()
     try:

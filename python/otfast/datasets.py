@@ -29,14 +29,19 @@ __all__ = [
     "integer_weights",
     "l2_uvp",
     "location_scatter",
+    "nested_ellipses",
     "photographs",
     "random_costs",
+    "silhouettes",
     "small_problems",
     "smooth_images",
     "uniform_points",
 ]
 
 _Seed = int | np.random.Generator
+
+#: A pixel of a silhouette is filled by how many of so many times so many points are inside.
+_SUBPIXELS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +204,90 @@ def small_problems(
     return A, B, np.stack([PointCloud(x, y).dense() for x, y in zip(X, Y, strict=True)])
 
 
+def silhouettes(size: int = 64) -> dict[str, NDArray[np.float64]]:
+    """Draw five shapes by their formulas, each uniform on its inside.
+
+    Parameters
+    ----------
+    size : int, default 64
+        Pixels along a side, at least 8.
+
+    Returns
+    -------
+    dict
+        ``"cat"``, ``"two disks"``, ``"cross"``, ``"clover"`` and ``"ring"``: histograms of shape
+        `(size, size)` and total 1, with smooth edges and nothing outside.
+
+    Examples
+    --------
+    >>> from otfast import datasets
+    >>> ring = datasets.silhouettes(32)["ring"]
+    >>> ring.shape, round(float(ring.sum()), 12), float(ring[16, 16])
+    ((32, 32), 1.0, 0.0)
+    """
+    x, y = _subpixels(size)
+
+    def disk(
+        centre_x: float, centre_y: float, radius: float, radius_y: float | None = None
+    ) -> NDArray[np.bool_]:
+        inside: NDArray[np.bool_] = ((x - centre_x) / radius) ** 2 + (
+            (y - centre_y) / (radius_y or radius)
+        ) ** 2 <= 1.0
+        return inside
+
+    def bar(half_width: float, half_height: float) -> NDArray[np.bool_]:
+        return (np.abs(x - 0.5) <= half_width) & (np.abs(y - 0.5) <= half_height)
+
+    # An ear is a triangle whose tip is above the side of the head.
+    across, up = np.abs(x - 0.5), y - 0.46
+    ears = (across >= 0.1) & (up <= 1.7 * across) & (up >= 0.0) & (across <= 0.28 - 0.12 * (up - 0.2))
+    shapes = {
+        "cat": disk(0.5, 0.42, 0.3, 0.27) | ears,
+        "two disks": disk(0.29, 0.71, 0.17) | disk(0.71, 0.29, 0.17),
+        "cross": bar(0.1, 0.36) | bar(0.36, 0.1),
+        "clover": disk(0.5, 0.69, 0.17)
+        | disk(0.33, 0.43, 0.17)
+        | disk(0.67, 0.43, 0.17)
+        | ((np.abs(x - 0.5) <= 0.035) & (y <= 0.55) & (y >= 0.12)),
+        "ring": disk(0.5, 0.5, 0.36) & ~disk(0.5, 0.5, 0.22),
+    }
+    images = {name: _pixels(inside, size) for name, inside in shapes.items()}
+    return {name: image / image.sum() for name, image in images.items()}
+
+
+def nested_ellipses(count: int = 30, *, size: int = 64, rng: _Seed = 0) -> NDArray[np.float64]:
+    """Draw images of two ellipses, one within the other, of random axes, directions and places.
+
+    Parameters
+    ----------
+    count : int, default 30
+        Number of images.
+    size : int, default 64
+        Pixels along a side, at least 8.
+    rng : int or numpy.random.Generator, default 0
+        Seed.
+
+    Returns
+    -------
+    ndarray, shape (count, size, size)
+        Histograms of total 1: two thirds on the outline of the larger ellipse, the rest on the other.
+    """
+    x, y = _subpixels(size)
+    rng = np.random.default_rng(rng)
+    images = np.zeros((count, size, size))
+    for image in images:
+        centre = rng.uniform(0.43, 0.57, 2)
+        for share, scale in ((2.0 / 3.0, 1.0), (1.0 / 3.0, 0.4)):
+            radii, angle = scale * rng.uniform(0.18, 0.38, 2), rng.uniform(0.0, np.pi)
+            u = (x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)
+            v = (y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)
+            distance = np.abs(np.hypot(u / radii[0], v / radii[1]) - 1.0) * radii.min()
+            outline = _pixels(distance <= 1.0 / size, size)
+            image += share * outline / outline.sum()
+            centre = centre + rng.uniform(-0.03, 0.03, 2)
+    return images
+
+
 def photographs() -> dict[str, NDArray[np.float64]]:
     """Load the two photographs that come with scikit-learn.
 
@@ -247,6 +336,21 @@ def digits() -> Digits:
 
 def _weights(size: int, weighted: bool, rng: np.random.Generator) -> NDArray[np.float64]:
     return rng.dirichlet(np.ones(size)) if weighted else np.full(size, 1.0 / size)
+
+
+def _subpixels(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return x, to the right, and y, upwards, of the parts of pixels of the unit square."""
+    if size < 8:
+        raise ValueError(f"size must be at least 8, but it is {size}")
+    axis = (np.arange(_SUBPIXELS * size) + 0.5) / (_SUBPIXELS * size)
+    x, y = np.meshgrid(axis, axis[::-1])
+    return x, y
+
+
+def _pixels(inside: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
+    """Return which share of every pixel is inside."""
+    shares: NDArray[np.float64] = inside.reshape(size, _SUBPIXELS, size, _SUBPIXELS).mean((1, 3))
+    return shares
 
 
 def _smooth_image(size: int, rng: np.random.Generator) -> NDArray[np.float64]:

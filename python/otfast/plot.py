@@ -1,4 +1,4 @@
-"""Pictures of transport plans and of Gaussians, on matplotlib axes.
+"""Pictures of transport plans, of barycenters and of Gaussians, on matplotlib axes.
 
 Every function draws on the axes it is given, or on the current ones, and returns them. It needs the extra
 `plot`: ``python -m pip install 'otfast[plot]'``.
@@ -6,6 +6,7 @@ Every function draws on the axes it is given, or on the current ones, and return
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from otfast._extras import import_extra
 from otfast._gaussian_validation import as_covariances, as_means, common_batch
-from otfast._validation import as_points, check_real
+from otfast._validation import as_array, as_points, check_finite, check_real
 from otfast.multimarginal import MultiTransport
 from otfast.result import Transport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ellipses", "map", "pair_marginal", "plan"]
+__all__ = ["barycenter_grid", "ellipses", "map", "pair_marginal", "plan", "simplex"]
 
 #: Colours of the first and of the second measure.
 FIRST = "#1f6f8b"
@@ -39,6 +40,9 @@ _SMALL_CLOUD = 100
 
 #: An ellipse is a polygon of so many corners.
 _ELLIPSE_CORNERS = 100
+
+#: The space between two pictures of a grid, as a share of one of them.
+_GAP = 0.06
 
 
 def plan(transport: Transport, ax: Axes | None = None, *, cmap: str = "magma_r") -> Axes:
@@ -293,6 +297,189 @@ def ellipses(
     ax.set_aspect("equal")
     ax.autoscale_view()
     return ax
+
+
+def barycenter_grid(
+    images: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    points: ArrayLike | None = None,
+    clamp: float = 0.9,
+    cmap: str = "magma_r",
+    color: Any = FIRST,
+) -> Axes:
+    """Draw measures side by side in rows and columns, such as the barycenters between four corners.
+
+    Parameters
+    ----------
+    images : array_like, shape (rows, columns, h, w) or (rows, columns, n)
+        Images, or densities on the line, not negative.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; the current axes by default.
+    points : array_like, shape (n,) or (rows, columns, n), optional
+        Where the densities on the line have these values; ``0, ..., n − 1`` by default.
+    clamp : float, default 0.9
+        The densest parts of an image, with what is beyond this share of its mass, look alike: a peak does
+        not pale the rest. With 1 only the highest is darkest.
+    cmap : str, default "magma_r"
+        Colour map of the images, each on a scale of its own.
+    color : color or list of colors
+        Colours of the densities on the line, in C order; their scale is common.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Without frame or ticks; the pictures are its ``child_axes``, in C order.
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed; the message names it.
+    ImportError
+        If matplotlib is missing; the message says how to install it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import otfast as otf
+    >>> from otfast import datasets, plot
+    >>> shapes = list(datasets.silhouettes(32).values())[:4]
+    >>> s, t = np.meshgrid(*2 * [np.linspace(0, 1, 5)], indexing="ij")
+    >>> weights = np.stack([(1 - s) * (1 - t), (1 - s) * t, s * (1 - t), s * t], axis=-1)
+    >>> found = otf.barycenter.convolutional(shapes, weights.reshape(25, 4), epsilon=4e-3, tol=1e-3)
+    >>> ax = plot.barycenter_grid(np.reshape([b.weights for b in found], (5, 5, 32, 32)))  # doctest: +SKIP
+    """
+    stack = as_array("images", images)
+    if stack.ndim not in (3, 4) or stack.size == 0:
+        raise ValueError(
+            f"images must have shape (rows, columns, h, w) or (rows, columns, n), but it is {stack.shape}"
+        )
+    check_finite("images", stack)
+    if (stack < 0.0).any():
+        raise ValueError("images must not be negative")
+    clamp = check_real("clamp", clamp, 0.0, strictly=True)
+    if clamp > 1.0:
+        raise ValueError(f"clamp must be at most 1, but it is {clamp}")
+    rows, columns = stack.shape[:2]
+    x = None
+    if stack.ndim == 3:
+        at = as_array("points", np.arange(stack.shape[2]) if points is None else points)
+        if at.shape not in (stack.shape[2:], stack.shape):
+            raise ValueError(
+                f"points must have shape {stack.shape[2:]} or {stack.shape}, but it is {at.shape}"
+            )
+        x = np.broadcast_to(at, stack.shape)
+        colors = import_extra("matplotlib.colors", "plot").to_rgba_array(color)
+    elif points is not None:
+        raise ValueError("points go with densities on the line, not with images")
+    ax = _axes(ax)
+    ax.set_axis_off()
+    width, height = 1.0 / (columns + (columns - 1) * _GAP), 1.0 / (rows + (rows - 1) * _GAP)
+    for i, j in np.ndindex(rows, columns):
+        left, bottom = j * width * (1.0 + _GAP), 1.0 - i * height * (1.0 + _GAP) - height
+        child = ax.inset_axes((left, bottom, width, height))
+        child.set(xticks=[], yticks=[])
+        for spine in child.spines.values():
+            spine.set_color("0.85")
+        if x is None:
+            top = _clamping_density(stack[i, j], clamp)
+            child.imshow(stack[i, j], cmap=cmap, vmin=0.0, vmax=top or 1.0, interpolation="nearest")
+            continue
+        tint = colors[(i * columns + j) % len(colors)]
+        child.fill_between(x[i, j], stack[i, j], color=tint, alpha=0.25, linewidth=0.0)
+        child.plot(x[i, j], stack[i, j], color=tint, linewidth=1.4)
+        child.set(xlim=(x.min(), x.max()), ylim=(0.0, 1.08 * (stack.max() or 1.0)))
+    return ax
+
+
+def simplex(
+    weights: ArrayLike,
+    labels: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    *,
+    color: Any = FIRST,
+    size: float = 40.0,
+    marker: str = "o",
+) -> Axes:
+    """Draw barycentric coordinates as points of a polygon, whose corners are the measures.
+
+    Parameters
+    ----------
+    weights : array_like, shape (…, K)
+        Coordinates λ, not negative; each K of them are scaled to the sum 1.
+    labels : sequence of K str, optional
+        Names of the corners.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; the current axes by default. A second call adds points to a polygon that is there.
+    color : color or list of colors
+        Colours of the points.
+    size : float, default 40
+        Area of a mark, in points squared.
+    marker : str, default "o"
+        Shape of the marks.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed; the message names it.
+    ImportError
+        If matplotlib is missing; the message says how to install it.
+
+    Notes
+    -----
+    The corners of the regular polygon lie on the unit circle, the first at its top and the others clockwise:
+    a triangle for K = 3. For larger K several λ share a point.
+
+    Examples
+    --------
+    >>> from otfast import plot
+    >>> ax = plot.simplex([[0.2, 0.5, 0.3]], ["morning", "noon", "evening"])  # doctest: +SKIP
+    """
+    lambdas = as_array("weights", weights)
+    if lambdas.ndim < 1 or lambdas.shape[-1] < 2 or lambdas.size == 0:
+        raise ValueError(f"weights must have shape (…, K) with K ≥ 2, but it is {lambdas.shape}")
+    check_finite("weights", lambdas)
+    totals = lambdas.sum(axis=-1, keepdims=True)
+    if (lambdas < 0.0).any() or not (totals > 0.0).all():
+        raise ValueError("weights must not be negative, and not all zero")
+    count = lambdas.shape[-1]
+    if labels is not None and len(labels) != count:
+        raise ValueError(f"labels must be {count}, one for each corner, but they are {len(labels)}")
+    ax = _axes(ax)
+    angles = np.pi / 2.0 - 2.0 * np.pi * np.arange(count) / count
+    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    outline = import_extra("matplotlib.patches", "plot").Polygon(
+        corners, fill=False, edgecolor="0.6", linewidth=1.2, zorder=1
+    )
+    ax.add_patch(outline)
+    for (x, y), label in zip(corners, labels or (), strict=False):
+        across = "center" if abs(x) < 0.1 else "left" if x > 0.0 else "right"
+        along = "bottom" if y > 0.1 else "top" if y < -0.1 else "center"
+        ax.annotate(
+            label,
+            (x, y),
+            (6.0 * x, 6.0 * y),
+            textcoords="offset points",
+            ha=across,
+            va=along,
+            annotation_clip=False,
+        )
+    found = (lambdas / totals).reshape(-1, count) @ corners
+    ax.scatter(found[:, 0], found[:, 1], s=size, c=color, marker=marker, zorder=2)
+    ax.set(aspect="equal", xlim=(-1.15, 1.15), ylim=(-1.15, 1.15))
+    ax.set_axis_off()
+    return ax
+
+
+def _clamping_density(image: NDArray[Any], share: float) -> float:
+    """Return the least density that is not exceeded where this share of the mass is."""
+    densities = np.sort(image, axis=None)
+    mass = np.cumsum(densities, dtype=np.float64)
+    return float(densities[min(np.searchsorted(mass, share * mass[-1]), densities.size - 1)])
 
 
 def _axes(ax: Axes | None) -> Axes:

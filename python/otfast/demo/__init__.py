@@ -11,7 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from otfast._extras import import_extra
-from otfast.demo import colour_transfer, digits, entropic, entropic_colours, entropic_time, multimarginal
+from otfast.demo import (
+    barycenter_digits,
+    barycenter_gaussians,
+    barycenter_shapes,
+    colour_grading,
+    colour_transfer,
+    digits,
+    entropic,
+    entropic_colours,
+    entropic_time,
+    multimarginal,
+)
 from otfast.demo.report import Part, format_part
 
 __all__ = ["PARTS", "run"]
@@ -23,6 +34,10 @@ PARTS: tuple[Callable[[Path, bool], Part], ...] = (
     entropic_colours.run,
     entropic_time.run,
     multimarginal.run,
+    barycenter_shapes.run,
+    barycenter_gaussians.run,
+    barycenter_digits.run,
+    colour_grading.run,
 )
 
 
