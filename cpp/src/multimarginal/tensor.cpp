@@ -40,10 +40,12 @@ std::size_t first_trailing(const std::vector<Index>& shape) {
 }
 
 Index slices_together(const std::vector<Index>& shape, Index item_size) {
-  constexpr Index kSmall = Index{1} << 23;
+  constexpr Index kSmall = Index{1} << 21;
   const Index slice = product(shape, 1, shape.size()) * item_size;
-  for (const Index count : {kSlices, Index{1}}) {
-    if ((count + 1) * slice <= std::max(kSmall, shape[0] * slice / 12)) return std::min(count, shape[0]);
+  for (const Index count : {kSlices, Index{2}, Index{1}}) {
+    // A tenth of the tensor at most, and half of that as long as there is a choice: large pages round up.
+    const Index room = shape[0] * slice / (count > 1 ? 20 : 10);
+    if ((count + 1) * slice <= std::max(kSmall, room)) return std::min(count, shape[0]);
   }
   return 0;
 }
