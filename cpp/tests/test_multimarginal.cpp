@@ -114,7 +114,7 @@ void test_tour(const std::vector<Index>& shape, double epsilon, double tolerance
     axes.push_back({{weights[k].data(), shape[k]}, {potentials[k].data(), shape[k]}, kInfinity});
   }
   SilentMonitor monitor;
-  const multimarginal::Tour found = multimarginal::tour<Real>(entries.data(), axes, epsilon, true, 1, monitor);
+  const multimarginal::Tour found = multimarginal::tour<Real>(entries.data(), axes, epsilon, true, 1, nullptr, monitor);
   CHECK(found.trusted, "refused at epsilon %g", epsilon);
   if (!found.trusted) return;
   std::vector<std::vector<double>> moved = potentials;

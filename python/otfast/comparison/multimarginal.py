@@ -78,7 +78,7 @@ def ott_solver(points: _Singles, weights: _Singles) -> Callable[[], list[_Array]
         run: Any = jax.jit(lambda x, a: solver(x, a, epsilon=EPSILON).potentials)
 
         def solve() -> list[_Array]:
-            potentials = jax.block_until_ready(run(tuple(points), tuple(weights)))
+            potentials = run(tuple(points), tuple(weights))
             return [np.asarray(f, np.float64) for f in potentials]
 
         solve()
