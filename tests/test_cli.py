@@ -70,6 +70,9 @@ def test_bench_compares_certified_answers(capsys):
     errors = [float(line.split()[-2]) for line in printed.splitlines() if "eps = " in line]
     assert len(errors) == 6
     assert all(error <= 1.05e-6 for error in errors)
+    errors = [float(line.split()[-2]) for line in printed.splitlines() if "measures of" in line]
+    assert len(errors) == 1
+    assert errors[0] <= comparison.multimarginal.TOLERANCE
 
 
 @pytest.fixture
@@ -101,6 +104,17 @@ def test_bench_reports_an_entropic_answer_with_wrong_marginals(monkeypatch, caps
     assert not comparison.entropic.compare(quick=True)
     lines = [line for line in capsys.readouterr().out.splitlines() if "eps = " in line]
     assert [line.endswith("WRONG") for line in lines] == [True] * 6
+
+
+def test_bench_reports_a_plan_between_many_measures_with_wrong_marginals(monkeypatch, capsys):
+    def spoiled(points, weights):
+        return lambda: [f + 1e-3 for f in solver(points, weights)()]
+
+    solver = comparison.multimarginal.otfast_solver
+    monkeypatch.setattr(comparison.multimarginal, "otfast_solver", spoiled)
+    monkeypatch.setattr(comparison.multimarginal, "ott_is_installed", lambda: False)
+    assert not comparison.multimarginal.compare(quick=True)
+    assert capsys.readouterr().out.splitlines()[-1].endswith("WRONG")
 
 
 def test_a_peer_far_from_the_tolerance_gives_no_ratio(capsys):

@@ -1,4 +1,6 @@
 // Contractions of sums of costs, and of tensors.
+#include <optional>
+
 #include "common.hpp"
 #include "otfast/multimarginal/contraction.hpp"
 #include "otfast/multimarginal/tensor.hpp"
@@ -32,11 +34,13 @@ py::array_t<double> sum_out(const std::vector<Array<double>>& arrays, double eps
 
 std::vector<Index> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 
-/// None if the potentials are no guess; else new ones, the error and the mass.
+/// None if the potentials are no guess; else new ones, the error, the mass, and whether the kept plan is now that of
+/// the potentials that were given.
 template <class Real, class T>
 py::object tour(const Array<T>& tensor, const std::vector<Array<double>>& weights,
                 const std::vector<Array<double>>& potentials, const std::vector<double>& rho, double epsilon,
-                bool update, Index rounds, py::object monitor) {
+                bool update, Index rounds, std::optional<Array<Real>> kept, const std::vector<Array<double>>& reference,
+                py::object monitor) {
   check_aligned(tensor, "tensor");
   const auto K = static_cast<std::size_t>(tensor.ndim());
   if (weights.size() != K || potentials.size() != K || rho.size() != K) throw py::value_error("axes do not fit");
@@ -47,19 +51,32 @@ py::object tour(const Array<T>& tensor, const std::vector<Array<double>>& weight
     const Index size = tensor.shape(static_cast<py::ssize_t>(k));
     if (axes[k].weights.size != size || axes[k].potentials.size != size) throw py::value_error("axes do not fit");
   }
+  multimarginal::KeptPlan<Real> plan{nullptr, {}};
+  if (kept) {
+    check_aligned(*kept, "kept");
+    if (kept->size() != tensor.size()) throw py::value_error("kept does not fit");
+    plan.entries = kept->mutable_data();
+    if (!reference.empty() && reference.size() != K) throw py::value_error("axes do not fit");
+    for (std::size_t k = 0; k < reference.size(); ++k) {
+      plan.reference.push_back(vector_view(reference[k], "reference"));
+      if (plan.reference[k].size != axes[k].weights.size) throw py::value_error("axes do not fit");
+    }
+  }
   PythonMonitor watched(std::move(monitor));
-  multimarginal::Tour found =
-      watched.run([&] { return multimarginal::tour<Real>(tensor.data(), axes, epsilon, update, rounds, watched); });
+  multimarginal::Tour found = watched.run([&] {
+    return multimarginal::tour<Real>(tensor.data(), axes, epsilon, update, rounds, kept ? &plan : nullptr, watched);
+  });
   if (!found.trusted) return py::none();
   py::list moved;
   for (std::vector<double>& f : found.potentials) moved.append(to_array(std::move(f)));
-  return py::make_tuple(moved, found.error, found.mass);
+  return py::make_tuple(moved, found.error, found.mass, found.has_replaced);
 }
 
 template <class Real, class T>
 void bind_tour(py::module_& module, const char* name) {
   module.def(name, &tour<Real, T>, py::arg("tensor").noconvert(), py::arg("weights"), py::arg("potentials"),
-             py::arg("rho"), py::arg("epsilon"), py::arg("update"), py::arg("rounds"), py::arg("monitor"));
+             py::arg("rho"), py::arg("epsilon"), py::arg("update"), py::arg("rounds"), py::arg("kept").noconvert(),
+             py::arg("reference"), py::arg("monitor"));
 }
 
 }  // namespace

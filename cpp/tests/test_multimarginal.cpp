@@ -1,4 +1,4 @@
-// Eliminations against sums over all tuples.
+// Eliminations and iterations on tensors against sums over all tuples.
 #include <cmath>
 #include <limits>
 #include <random>
@@ -7,6 +7,7 @@
 #include "check.hpp"
 #include "otfast/core/threads.hpp"
 #include "otfast/multimarginal/contraction.hpp"
+#include "otfast/multimarginal/tensor.hpp"
 
 namespace {
 
@@ -65,9 +66,79 @@ void test_sum(const std::vector<Index>& shape, Index size, const std::vector<std
   }
 }
 
+/// The density of the marginal of axis k of weights * exp((potentials - C) / epsilon) against its weights.
+std::vector<double> density(const std::vector<Index>& shape, const std::vector<double>& tensor,
+                            const std::vector<std::vector<double>>& weights,
+                            const std::vector<std::vector<double>>& potentials, double epsilon, std::size_t k) {
+  std::vector<double> sums(weights[k].size(), 0.0);
+  for (std::size_t flat = 0; flat < tensor.size(); ++flat) {
+    double exponent = -tensor[flat] / epsilon, weight = 1.0;
+    std::size_t rest = flat, own = 0;
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+      const std::size_t i = rest % static_cast<std::size_t>(shape[axis]);
+      rest /= static_cast<std::size_t>(shape[axis]);
+      exponent += potentials[axis][i] / epsilon;
+      if (axis == k) {
+        own = i;
+      } else {
+        weight *= weights[axis][i];
+      }
+    }
+    sums[own] += weight * std::exp(exponent);
+  }
+  return sums;
+}
+
+/// One tour against updates one by one.
+template <class Real, class T>
+void test_tour(const std::vector<Index>& shape, double epsilon, double tolerance) {
+  std::vector<std::vector<double>> weights, potentials;
+  Index count = 1;
+  for (const Index size : shape) {
+    count *= size;
+    std::vector<double>& a = weights.emplace_back();
+    std::vector<double>& f = potentials.emplace_back();
+    double total = 0.0;
+    for (Index i = 0; i < size; ++i) {
+      a.push_back(1.5 + uniform());
+      f.push_back(0.2 * uniform());
+      total += a.back();
+    }
+    for (double& weight : a) weight /= total;
+  }
+  std::vector<T> entries(static_cast<std::size_t>(count));
+  for (T& entry : entries) entry = static_cast<T>(uniform());
+  const std::vector<double> tensor(entries.begin(), entries.end());
+  std::vector<multimarginal::Axis> axes;
+  for (std::size_t k = 0; k < shape.size(); ++k) {
+    axes.push_back({{weights[k].data(), shape[k]}, {potentials[k].data(), shape[k]}, kInfinity});
+  }
+  SilentMonitor monitor;
+  const multimarginal::Tour found = multimarginal::tour<Real>(entries.data(), axes, epsilon, true, 1, nullptr, monitor);
+  CHECK(found.trusted, "refused at epsilon %g", epsilon);
+  if (!found.trusted) return;
+  std::vector<std::vector<double>> moved = potentials;
+  for (std::size_t k = 0; k < shape.size(); ++k) {
+    const std::vector<double> of_axis = density(shape, tensor, weights, moved, epsilon, k);
+    for (std::size_t i = 0; i < of_axis.size(); ++i) {
+      moved[k][i] -= epsilon * std::log(of_axis[i]);
+      CHECK(std::abs(found.potentials[k][i] - moved[k][i]) < tolerance, "potential %zu, %zu: %g, not %g", k, i,
+            found.potentials[k][i], moved[k][i]);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const std::vector<Index>& shape : {std::vector<Index>{5, 6}, {3, 4, 5}, {9, 70, 80}, {2, 3, 2, 5, 1, 4}}) {
+      test_tour<double, double>(shape, 0.3, 1e-12);
+      test_tour<double, float>(shape, 0.3, 1e-12);
+      test_tour<float, float>(shape, 0.3, 3e-6);
+    }
+  }
   for (const int threads : {1, 3}) {
     set_num_threads(threads);
     // At the lowest temperature products of exponentials leave the range of doubles.

@@ -290,8 +290,10 @@ def tour32(
     epsilon: float,
     update: bool,
     rounds: int,
+    kept: NDArray[np.float32] | None,
+    reference: Sequence[NDArray[np.float64]],
     monitor: _Monitor,
-) -> tuple[list[NDArray[np.float64]], float, float] | None: ...
+) -> tuple[list[NDArray[np.float64]], float, float, bool] | None: ...
 def tour32_wide(
     tensor: NDArray[np.float32],
     weights: Sequence[NDArray[np.float64]],
@@ -300,8 +302,10 @@ def tour32_wide(
     epsilon: float,
     update: bool,
     rounds: int,
+    kept: NDArray[np.float64] | None,
+    reference: Sequence[NDArray[np.float64]],
     monitor: _Monitor,
-) -> tuple[list[NDArray[np.float64]], float, float] | None: ...
+) -> tuple[list[NDArray[np.float64]], float, float, bool] | None: ...
 def tour64(
     tensor: NDArray[np.float64],
     weights: Sequence[NDArray[np.float64]],
@@ -310,8 +314,10 @@ def tour64(
     epsilon: float,
     update: bool,
     rounds: int,
+    kept: NDArray[np.float64] | None,
+    reference: Sequence[NDArray[np.float64]],
     monitor: _Monitor,
-) -> tuple[list[NDArray[np.float64]], float, float] | None: ...
+) -> tuple[list[NDArray[np.float64]], float, float, bool] | None: ...
 def line_distance32(
     x: _RealArray, a: NDArray[np.float64], y: _RealArray, b: NDArray[np.float64], p: float
 ) -> NDArray[np.float64]: ...

@@ -22,6 +22,9 @@ constexpr Index kSlices = 4;  // that are folded into the marginal together
 /// A factor that is further from 1 comes from potentials that are no guess at all.
 constexpr double kFarthest = 0x1p40;
 
+/// Potentials of all axes together may move so far from those of a kept plan, as a power of two.
+constexpr double kFarthestTogether = 40.0;
+
 /// Below this a mass may have lost terms to the end of the range.
 template <class Real>
 constexpr double kFaint = std::is_same_v<Real, float> ? 0x1p-70 : 0x1p-900;
@@ -40,10 +43,12 @@ std::size_t first_trailing(const std::vector<Index>& shape) {
 }
 
 Index slices_together(const std::vector<Index>& shape, Index item_size) {
-  constexpr Index kSmall = Index{1} << 23;
+  constexpr Index kSmall = Index{1} << 21;
   const Index slice = product(shape, 1, shape.size()) * item_size;
-  for (const Index count : {kSlices, Index{1}}) {
-    if ((count + 1) * slice <= std::max(kSmall, shape[0] * slice / 12)) return std::min(count, shape[0]);
+  for (const Index count : {kSlices, Index{2}, Index{1}}) {
+    // A tenth of the tensor at most, and half of that as long as there is a choice: large pages round up.
+    const Index room = shape[0] * slice / (count > 1 ? 20 : 10);
+    if ((count + 1) * slice <= std::max(kSmall, room)) return std::min(count, shape[0]);
   }
   return 0;
 }
@@ -101,6 +106,24 @@ class Visits {
 
   double total(std::size_t k) const { return totals_[k]; }
 
+  /// Starts from the plan of other potentials. False if they are too far off.
+  bool start_from(const std::vector<VectorView<const double>>& reference) {
+    double together = 0.0;
+    for (std::size_t k = 0; k < axes_.size(); ++k) {
+      double farthest = 0.0;
+      for (Index i = 0; i < axes_[k].weights.size; ++i) {
+        if (!(axes_[k].weights[i] > 0.0)) continue;
+        const double moved = (axes_[k].potentials[i] - reference[k][i]) / epsilon_;
+        factors[k][static_cast<std::size_t>(i)] = std::exp(moved);
+        farthest = std::max(farthest, std::abs(moved) * kLog2E);
+      }
+      together += farthest;
+    }
+    if (together < kFarthestTogether) return true;
+    for (auto& of_axis : factors) std::fill(of_axis.begin(), of_axis.end(), 1.0);
+    return false;
+  }
+
   /// Visits point i of an axis, the plan on which is `density` times its weight. False if that is out of range.
   bool visit_point(std::size_t k, Index i, double density) {
     const Axis& axis = axes_[k];
@@ -131,7 +154,7 @@ class Visits {
     violation_ = mass_ = 0.0;
   }
 
-  /// Visits the axes from `begin` to `end` in a marginal of the plan, of the old potentials, on them.
+  /// Visits the axes from `begin` to `end` in the marginal on them of the plan in memory.
   bool visit(const double* plan, std::size_t begin, std::size_t end, bool is_first_round) {
     if (begin == end) return true;
     const std::vector<double> later = outer_product(factors, begin + 1, end);
@@ -156,7 +179,7 @@ class Visits {
   }
 
   std::vector<std::vector<double>> potentials;
-  std::vector<std::vector<double>> factors;  ///< by which the plan has grown since the beginning, for every point
+  std::vector<std::vector<double>> factors;  ///< by which the plan has grown from that in memory, for every point
   double error = 0.0;
   double mass = 0.0;
 
@@ -172,8 +195,9 @@ class Visits {
 template <class Real, class T>
 class Pass {
  public:
-  Pass(const T* entries, const std::vector<Axis>& axes, double epsilon, Monitor& monitor)
-      : entries_(entries), scale_(kLog2E / epsilon), pulse_(monitor) {
+  /// `kept` is null, or room for the plan of all slices, which is there already if `is_known`.
+  Pass(const T* entries, const std::vector<Axis>& axes, double epsilon, Real* kept, bool is_known, Monitor& monitor)
+      : entries_(entries), scale_(kLog2E / epsilon), pulse_(monitor), kept_(kept), is_known_(is_known) {
     std::vector<std::vector<double>> exponents;
     for (const Axis& axis : axes) {
       shape_.push_back(axis.weights.size);
@@ -194,29 +218,44 @@ class Pass {
     for (double& exponent : of_run_) exponent += top;
     for (const double exponent : trailing) v_.push_back(static_cast<Real>(exponent - top));
     together_ = slices_together(shape_, static_cast<Index>(sizeof(Real)));
-    e_.resize(static_cast<std::size_t>(together_ * runs_ * run_));
+    if (kept_ == nullptr) e_.resize(static_cast<std::size_t>(together_ * runs_ * run_));
     marginal_.resize(static_cast<std::size_t>(runs_ * run_), Real{0});
     sums_.resize(static_cast<std::size_t>(together_ * runs_));
   }
 
   /// Visits the first axis, and adds the plan up over it.
   bool run(const Axis& axis, Visits<Real>& visits) {
+    const Index slice = runs_ * run_;
+    const std::vector<double> of_runs = outer_product(visits.factors, 1, first_trailing_);
+    const std::vector<double> later = outer_product(visits.factors, first_trailing_, shape_.size());
+    const AlignedVector<Real> of_entries(later.begin(), later.end());
     for (Index begin = 0; begin < shape_[0]; begin += together_) {
       const Index count = std::min(together_, shape_[0] - begin);
-      for_runs(count, [&](Index q) { exponentiate(begin, count, q); });
+      Real* e = kept_ == nullptr ? e_.data() : kept_ + begin * slice;
+      for_runs(count, [&](Index q) {
+        Real sums[kSlices] = {};
+        if (is_known_) {
+          isa::kernels<Real>().dot_rows(e + q * run_, slice, of_entries.data(), count, run_, sums);
+        } else {
+          for (Index r = 0; r < count; ++r) sums[r] = exponentiate(begin + r, q, e + r * slice + q * run_);
+        }
+        for (Index r = 0; r < count; ++r) sums_[static_cast<std::size_t>(r * runs_ + q)] = sums[r];
+      });
       Real weights[kSlices] = {};
       for (Index r = 0; r < count; ++r) {
         const Index i = begin + r;
         double density = 0.0;
-        for (Index q = 0; q < runs_; ++q)
-          density += static_cast<double>(sums_[static_cast<std::size_t>(r * runs_ + q)]);
+        for (Index q = 0; q < runs_; ++q) {
+          const auto sum = static_cast<double>(sums_[static_cast<std::size_t>(r * runs_ + q)]);
+          density += of_runs[static_cast<std::size_t>(q)] * sum;
+        }
+        density *= visits.factors[0][static_cast<std::size_t>(i)];
         if (!visits.visit_point(0, i, density)) return false;
         const double share = axis.weights[i] / visits.total(0);
         weights[r] = static_cast<Real>(share * visits.factors[0][static_cast<std::size_t>(i)]);
       }
       for_runs(count, [&](Index q) {
-        isa::kernels<Real>().add_rows(e_.data() + q * run_, runs_ * run_, weights, count, run_,
-                                      marginal_.data() + q * run_);
+        isa::kernels<Real>().add_rows(e + q * run_, slice, weights, count, run_, marginal_.data() + q * run_);
       });
     }
     visits.finish_axis(0, true);
@@ -256,24 +295,22 @@ class Pass {
     });
   }
 
-  void exponentiate(Index begin, Index count, Index q) {
-    for (Index r = 0; r < count; ++r) {
-      Real* e = e_.data() + (r * runs_ + q) * run_;
-      const double shift = of_run_[static_cast<std::size_t>(q)] + of_slice_[static_cast<std::size_t>(begin + r)];
-      Real& sum = sums_[static_cast<std::size_t>(r * runs_ + q)];
-      if (shift > -kInfinity) {
-        const T* c = entries_ + ((begin + r) * runs_ + q) * run_;
-        sum = sum_exponentials(c, static_cast<Real>(scale_), v_.data(), static_cast<Real>(shift), run_, e);
-      } else {
-        std::fill_n(e, run_, Real{0});
-        sum = Real{0};
-      }
+  /// Run q of slice i of the plan; returns its sum.
+  Real exponentiate(Index i, Index q, Real* e) const {
+    const double shift = of_run_[static_cast<std::size_t>(q)] + of_slice_[static_cast<std::size_t>(i)];
+    if (!(shift > -kInfinity)) {
+      std::fill_n(e, run_, Real{0});
+      return Real{0};
     }
+    const T* c = entries_ + (i * runs_ + q) * run_;
+    return sum_exponentials(c, static_cast<Real>(scale_), v_.data(), static_cast<Real>(shift), run_, e);
   }
 
   const T* entries_;
   double scale_;
   Pulse pulse_;
+  Real* kept_;
+  bool is_known_;
   std::vector<Index> shape_;
   std::size_t first_trailing_ = 0;
   Index run_ = 0, runs_ = 0, together_ = 0;
@@ -292,18 +329,22 @@ bool has_tour(const std::vector<Index>& shape, Index item_size) {
 
 template <class Real, class T>
 Tour tour(const T* entries, const std::vector<Axis>& axes, double epsilon, bool update, Index rounds,
-          Monitor& monitor) {
+          const KeptPlan<Real>* kept, Monitor& monitor) {
   Visits<Real> visits(axes, epsilon, update);
-  Pass<Real, T> pass(entries, axes, epsilon, monitor);
+  const bool is_known = kept != nullptr && !kept->reference.empty() && visits.start_from(kept->reference);
+  Pass<Real, T> pass(entries, axes, epsilon, kept == nullptr ? nullptr : kept->entries, is_known, monitor);
   bool trusted = pass.run(axes[0], visits);
   for (Index round = 0; trusted && round < (update ? rounds : 1); ++round) {
     trusted = pass.visit_others(visits, round == 0);
   }
-  return {trusted, std::move(visits.potentials), visits.error, visits.mass};
+  return {trusted, std::move(visits.potentials), visits.error, visits.mass, kept != nullptr && !is_known};
 }
 
-template Tour tour<float>(const float*, const std::vector<Axis>&, double, bool, Index, Monitor&);
-template Tour tour<double>(const float*, const std::vector<Axis>&, double, bool, Index, Monitor&);
-template Tour tour<double>(const double*, const std::vector<Axis>&, double, bool, Index, Monitor&);
+#define OTFAST_INSTANTIATE(Real, T) \
+  template Tour tour<Real>(const T*, const std::vector<Axis>&, double, bool, Index, const KeptPlan<Real>*, Monitor&);
+OTFAST_INSTANTIATE(float, float)
+OTFAST_INSTANTIATE(double, float)
+OTFAST_INSTANTIATE(double, double)
+#undef OTFAST_INSTANTIATE
 
 }  // namespace otfast::multimarginal

@@ -129,7 +129,7 @@ def sinkhorn(
 
     - one pass over a tensor, or two where the potentials are still far off, and two passes over the tuples of
       a `BarycenterCost`, `LowRankTensor` or `SpreadCost`, in the precision of the cost; memory for the tuples
-      of half of the points, and up to a twelfth of a tensor;
+      of half of the points, and up to a tenth of a tensor, or as much again below 8 MB;
     - two passes over every edge of a `PairwiseCost` on a forest [2]_; if all marginals are exact, every edge
       is a problem of its own, which `otfast.sinkhorn` solves by whatever is fastest;
     - two products of n × n matrices for every node of a cycle, O(K n^{w+1}) time and O(n^w) memory on a graph

@@ -43,6 +43,9 @@ _ROUNDS = 3
 #: The least weight, as a share of all, that single precision tells from nothing there.
 _LEAST_SHARE = 2.0**-60
 
+#: Bytes up to which a plan is kept, so that passes need no exponentials as long as potentials stay near.
+_LARGEST_KEPT = 1 << 23
+
 #: After a failure, that many other passes come first at most.
 _LONGEST_WAIT = 8
 
@@ -69,6 +72,14 @@ class Unfolded:
         self._tensor = self._tensor_in_memory(shape)
         self._failures = self._tours_to_wait = 0
         self._is_settled = True
+        self._kept: FloatArray | None = None
+        self._kept_epsilon = 0.0
+        self._reference: list[_Array] = []
+        """The potentials whose plan is kept; none if there is no plan yet."""
+        if self._tensor is not None:
+            real = np.float32 if self._computes_in_single else np.float64
+            if self._tensor.size * np.dtype(real).itemsize <= _LARGEST_KEPT:
+                self._kept = np.empty(self._tensor.shape, real)
 
     def refresh(self) -> None:
         """Forget what was computed from other potentials: what is kept here are mere guesses."""
@@ -141,12 +152,29 @@ class Unfolded:
         run: Any = _core.tour64
         if tensor.dtype == np.float32:
             run = _core.tour32_wide if self._wide else _core.tour32
-        found = run(tensor, pots.weights, pots.f, pots.rho, pots.epsilon, update, _ROUNDS, self._monitor)
+        if self._kept_epsilon != pots.epsilon:
+            self._reference = []
+        given = pots.f
+        found = run(
+            tensor,
+            pots.weights,
+            given,
+            pots.rho,
+            pots.epsilon,
+            update,
+            _ROUNDS,
+            self._kept,
+            self._reference,
+            self._monitor,
+        )
         if found is None:
+            self._reference = []
             self._failures += 1
             self._tours_to_wait = min(self._failures, _LONGEST_WAIT)
             return None
         self._failures = 0
+        if found[3]:
+            self._reference, self._kept_epsilon = [f.copy() for f in given], pots.epsilon
         if update:
             pots.f = found[0]
             self._is_settled = False
