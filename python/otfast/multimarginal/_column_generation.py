@@ -36,6 +36,9 @@ _BEST_THROUGH_EVERY_POINT = (MultiCost.price, PairwiseCost.price)
 #: How far on the way from the best potentials to the duals tuples are looked for.
 _STEPS = (0.1, 0.3, 0.5, 0.7, 1.0)
 
+#: Tuples of the program for each of its constraints above which those that the plan does not use leave it.
+_MOST_KEPT = 6
+
 #: HiGHS's, on masses and costs of about 1.
 _PRECISE = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
@@ -95,7 +98,7 @@ def generate_columns(
         stopped = report(n_iter, gap, value)
         if gap <= tol or stopped or not len(missing):
             break
-        tuples = np.vstack([tuples, missing])
+        tuples = np.vstack([_without_idle(tuples, vertex.mass, costs, centre.potentials), missing])
     else:
         costs = cost.entries(tuples).astype(np.float64)
         vertex = _solve(tuples, np.where(np.isfinite(costs), costs, forbidden), marginals)
@@ -145,6 +148,15 @@ def _sums(potentials: Sequence[_Array], tuples: _Indices) -> _Array:
     for f, points in zip(potentials, tuples.T, strict=True):
         total += f[points]
     return total
+
+
+def _without_idle(tuples: _Indices, mass: _Array, costs: _Array, potentials: Sequence[_Array]) -> _Indices:
+    """Drop the tuples of the largest reduced costs that the plan does not use, where there are many."""
+    most = _MOST_KEPT * sum(f.size for f in potentials)
+    if len(tuples) <= most:
+        return tuples
+    reduced = np.where(mass > 0.0, -np.inf, costs - _sums(potentials, tuples))
+    return tuples[np.sort(np.argpartition(reduced, most)[:most])]
 
 
 def _missing(known: _Indices, tuples: _Indices) -> _Indices:

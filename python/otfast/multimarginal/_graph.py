@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from otfast._validation import FloatArray
 from otfast.multimarginal._junction_tree import JunctionTree
 from otfast.multimarginal._memory import check_memory
-from otfast.multimarginal._potentials import Potentials
+from otfast.multimarginal._potentials import LARGEST_EXPONENT, Potentials
 from otfast.multimarginal._tree import Tree
 from otfast.multimarginal.cost import outer_sum
 from otfast.multimarginal.pairwise import PairwiseCost
@@ -115,7 +115,8 @@ class GraphCoupling:
         check_memory("the plan", self.shape, 8)
         pots = self._potentials
         exponent = outer_sum([pots.exponent(k) for k in range(len(self.shape))])
-        plan: FloatArray = np.exp((exponent - self._cost.dense()) / pots.epsilon)
+        exponent = np.minimum((exponent - self._cost.dense()) / pots.epsilon, LARGEST_EXPONENT)
+        plan: FloatArray = np.exp(exponent)
         return plan.astype(self._cost.dtype, copy=False)
 
     def marginal(self, nodes: tuple[int, ...]) -> FloatArray:

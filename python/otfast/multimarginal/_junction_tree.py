@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from otfast.cost import Cost
 from otfast.multimarginal._elimination import Table, elimination_order, sum_out
 from otfast.multimarginal._memory import check_work
-from otfast.multimarginal._potentials import Potentials
+from otfast.multimarginal._potentials import LARGEST_EXPONENT, Potentials
 from otfast.progress import Monitor
 
 _Array = NDArray[np.float64]
@@ -76,7 +76,8 @@ class JunctionTree:
         """Return the sums of the plan over all points but those of the nodes, one or two in rising order."""
         pots = self._potentials
         tables = [*self._tables.values(), *(self._node_table(k) for k in self.nodes)]
-        return np.exp((-self._sum(tables, nodes) - pots.offset) / pots.epsilon)
+        exponent = (-self._sum(tables, nodes) - pots.offset) / pots.epsilon
+        return np.exp(np.minimum(exponent, LARGEST_EXPONENT))
 
     @property
     def linear_value(self) -> float:

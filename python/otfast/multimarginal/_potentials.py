@@ -21,7 +21,7 @@ from otfast.errors import InfeasibleError
 _Array = NDArray[np.float64]
 
 #: The largest exponent e^x that is sure to stay finite when a few numbers are multiplied by it.
-_LARGEST_EXPONENT = 600.0
+LARGEST_EXPONENT = 600.0
 
 
 class Potentials:
@@ -49,7 +49,7 @@ class Potentials:
 
     def marginal(self, k: int, softmin: _Array) -> _Array:
         """Return P_k = a_k exp((f_k − s)/ε)."""
-        exponent = np.minimum((self.f[k] - softmin - self.offset) / self.epsilon, _LARGEST_EXPONENT)
+        exponent = np.minimum((self.f[k] - softmin - self.offset) / self.epsilon, LARGEST_EXPONENT)
         return self.weights[k] * np.exp(exponent)
 
     def visit(self, k: int, softmin: _Array, update: bool) -> tuple[float, float]:
@@ -101,5 +101,5 @@ class Potentials:
             if math.isinf(rho):
                 value += float(f @ a)
             elif rho > 0.0:
-                value -= rho * float(a @ np.expm1(np.minimum(-f / rho, _LARGEST_EXPONENT)))
+                value -= rho * float(a @ np.expm1(np.minimum(-f / rho, LARGEST_EXPONENT)))
         return value
