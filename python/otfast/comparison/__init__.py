@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from otfast.comparison import entropic, exact, gaussian
+from otfast.comparison import barycenters, entropic, exact, gaussian
 from otfast.comparison.table import one_thread, pot_is_installed
 
 __all__ = ["ROOMS", "run"]
 
-ROOMS: tuple[Callable[[bool], bool], ...] = (exact.compare, entropic.compare, gaussian.compare)
+ROOMS: tuple[Callable[[bool], bool], ...] = (
+    exact.compare,
+    entropic.compare,
+    gaussian.compare,
+    barycenters.compare,
+)
 
 
 def run(quick: bool = False) -> bool:
