@@ -24,8 +24,8 @@ _WEIGHTS = np.array([0.4, 0.3, 0.2, 0.1])
 #: Iterations until the answer with which both are compared.
 _MANY = 400
 
-#: How far apart the two may be after as many iterations: where the order of their steps differs, as a share of
-#: how far they have to go (debiased: of the mass), and where it is the same.
+#: How far apart the two may be after as many iterations: where the order of their steps differs, as a share
+#: of how far they have to go (debiased: of the mass), and where it is the same.
 _SLACK = 0.25
 _SAME_STEPS = 1e-9
 
