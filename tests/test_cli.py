@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import otfast as otf
@@ -79,7 +81,7 @@ def test_bench_compares_certified_answers(capsys):
 def _few_problems(monkeypatch):
     """Let tables be short where only one line of them matters."""
     monkeypatch.setattr(comparison.table, "pot_is_installed", lambda: False)
-    for room in (comparison.exact, comparison.entropic):
+    for room in (comparison.exact, comparison.entropic, comparison.barycenters):
         monkeypatch.setattr(room, "pot_is_installed", lambda: False)
 
 
@@ -115,6 +117,27 @@ def test_bench_reports_a_plan_between_many_measures_with_wrong_marginals(monkeyp
     monkeypatch.setattr(comparison.multimarginal, "ott_is_installed", lambda: False)
     assert not comparison.multimarginal.compare(quick=True)
     assert capsys.readouterr().out.splitlines()[-1].endswith("WRONG")
+
+
+def test_bench_reports_a_barycenter_that_is_not_that_of_pot(monkeypatch, capsys):
+    pytest.importorskip("ot")
+    case = comparison.barycenters.cases(quick=True)["images 32², logs"]
+
+    def check(case):
+        monkeypatch.setattr(comparison.barycenters, "cases", lambda quick: {"images": case})
+        right = comparison.barycenters.compare(quick=True)
+        return right, capsys.readouterr().out.splitlines()[-1]
+
+    right, line = check(case)
+    assert right
+    assert float(line.split()[-1]) <= 1e-9
+    right, line = check(replace(case, otfast=lambda n_iter: np.full((32, 32), 1 / 1024)))
+    assert not right
+    assert line.endswith("WRONG")
+    # What goes elsewhere does not count, for the ratio or against us.
+    right, line = check(replace(case, pot=lambda n_iter: np.eye(32) / 32, goes_elsewhere=True))
+    assert right
+    assert "  - " in line
 
 
 def test_a_peer_far_from_the_tolerance_gives_no_ratio(capsys):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otfast._validation import FloatArray
-from otfast.barycenter._kernels import LogKernel, SharedKernel
+from otfast.barycenter._kernels import LogKernel
 from otfast.barycenter._result import Barycenter
 from otfast.barycenter._sharpening import sharpen
 from otfast.errors import InfeasibleError
@@ -49,9 +49,9 @@ class Problem:
         The λ of each problem.
     epsilon : float
         The temperature.
-    support : SharedKernel, optional
-        The kernel between the points of the barycenter's support; with it the problem is the debiased one,
-        min over w of Σ_k λ_k S(w, b_k) for the Sinkhorn divergence S. All measures are on that support.
+    debiased : bool
+        Whether the problem is min over w of Σ_k λ_k S(w, b_k) for the Sinkhorn divergence S. The kernel is
+        then a symmetric one, which all measures share.
     entropy_bound : float, optional
         A bound on −Σ w log w.
     """
@@ -62,13 +62,13 @@ class Problem:
     mass: float
     weights: _Array
     epsilon: float
-    support: SharedKernel | None = None
+    debiased: bool = False
     entropy_bound: float | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing is asked of the barycenter but to be one."""
-        return self.support is None and self.entropy_bound is None
+        return not self.debiased and self.entropy_bound is None
 
     @cached_property
     def is_positive(self) -> bool:
@@ -257,7 +257,8 @@ def _solve(
     problem: Problem, tol: float, max_iter: int, report: Monitor | None, alpha: _Array | None
 ) -> Solution:
     kernel = problem.kernel
-    of_measures = _value_of_measures(problem, tol)
+    # Where nobody listens, this constant need not be better known than the rest.
+    of_measures = _value_of_measures(problem, _FINE) if report is not None else None
     count, k = problem.weights.shape
     zeros = np.zeros((count, problem.size))
     if alpha is None:
@@ -265,7 +266,7 @@ def _solve(
         psi = kernel.of_ones(problem.size, count)
     else:
         psi = kernel.to_measures(alpha)
-    log_d = zeros if problem.support is None else zeros + 0.5 * math.log2(problem.mass)
+    log_d = zeros if not problem.debiased else zeros + 0.5 * math.log2(problem.mass)
     now = Scalings(zeros, alpha, zeros, problem.log_b, log_d, np.zeros(count))
     history: list[_Array] = []
     status = "iteration_limit"
@@ -279,12 +280,15 @@ def _solve(
         now, psi = _scale_to_mass(problem, now, psi)
         value, errors = _judge(problem, now, psi)
         error = np.maximum(np.where(problem.weights > 0.0, errors, 0.0).max(-1), now.self_error)
-        history.append(value - of_measures)
+        history.append(value if of_measures is None else value - of_measures)
         if tol > 0.0 and error.max() <= tol:
             status = "optimal"
         if report is not None and report(iteration, float(error.max()), float(history[-1][0])):
             status = "stopped"
-    return Solution(now, psi, errors, error, np.stack(history), iteration, status)
+    values = np.stack(history)
+    if of_measures is None:
+        values -= _value_of_measures(problem, max(0.1 * float(error.max()), _FINE))
+    return Solution(now, psi, errors, error, values, iteration, status)
 
 
 def _project_often(problem: Problem, now: Scalings, psi: _Array, count: int) -> tuple[Scalings, _Array]:
@@ -311,10 +315,15 @@ def _project(problem: Problem, before: Scalings, psi: _Array) -> Scalings:
     beta = problem.log_b - psi
     if not problem.is_positive:
         beta[:, problem.log_b == -math.inf] = -math.inf
-    phi = problem.kernel.to_support(beta)
+    if problem.debiased:
+        # One more function in the same product.
+        both = problem.kernel.to_support(np.concatenate([beta, before.log_d[:, None]], axis=1))
+        phi, of_d = both[:, :-1], both[:, -1]
+    else:
+        phi = problem.kernel.to_support(beta)
     mean_phi = _mean(problem.weights, phi)
     log_w = mean_phi + before.log_d
-    if problem.support is not None:
+    if problem.debiased:
         log_w = scaled(log_w, problem.mass)  # as the plan from it to itself must have it
     if problem.entropy_bound is not None:
         # The multiplier of the bound is what the last scalings of rows do not cancel.
@@ -323,9 +332,9 @@ def _project(problem: Problem, before: Scalings, psi: _Array) -> Scalings:
     alpha = log_w[:, None] - phi
     if phi.min() == -math.inf:
         alpha[phi == -math.inf] = -math.inf
-    if problem.support is None:
+    if not problem.debiased:
         return Scalings(log_w, alpha, mean_phi, beta, before.log_d, before.self_error)
-    log_d, self_error = _balance(problem.support, before.log_d, log_w, problem.mass)
+    log_d, self_error = _balance(of_d, before.log_d, log_w, problem.mass)
     return Scalings(log_w, alpha, mean_phi, beta, log_d, self_error)
 
 
@@ -348,7 +357,7 @@ def _judge(problem: Problem, now: Scalings, psi: _Array) -> tuple[_Array, _Array
     of_columns = problem.kernel.per_measure(np.where(columns > 0.0, now.beta * columns, 0.0))
     of_rows = np.where(w > 0.0, w * (now.log_w - now.mean_phi), 0.0).sum(-1)
     value = of_rows + (problem.weights * of_columns).sum(-1)
-    if problem.support is not None:
+    if problem.debiased:
         value = value - (w * np.where(w > 0.0, now.log_d, 0.0)).sum(-1)
     return problem.epsilon * _LN2 * value, errors
 
@@ -360,29 +369,32 @@ def _mean(weights: _Array, phi: _Array) -> _Array:
     return np.einsum("lk,lkn->ln", weights, phi)  # type: ignore[no-any-return]
 
 
-def _balance(support: SharedKernel, log_d: _Array, log_w: _Array, mass: float) -> tuple[_Array, _Array]:
+def _balance(product: _Array, log_d: _Array, log_w: _Array, mass: float) -> tuple[_Array, _Array]:
     """Bring diag(d) exp(−C/ε) diag(d) nearer to the marginals w: half a step of Sinkhorn's in the logarithm.
 
-    Returns also by how much they were missed before.
+    `product` is that of the kernel with d. Returns also by how much the marginals were missed before.
     """
-    product = support.to_support(log_d)
     error = np.abs(np.exp2(log_d + product) - np.exp2(log_w)).sum(-1) / mass
     return np.where(log_w > -math.inf, 0.5 * (log_d + log_w - product), -math.inf), error
 
 
 def _value_of_measures(problem: Problem, tol: float) -> float | _Array:
-    """Return ½ Σ_k λ_k OT(b_k, b_k), the constant of a debiased problem."""
-    if problem.support is None:
+    """Return ½ Σ_k λ_k OT(b_k, b_k), the constant of a debiased problem, from plans of that error."""
+    if not problem.debiased:
         return 0.0
     log_d = np.where(problem.log_b > -math.inf, 0.5 * math.log2(problem.mass), -math.inf)
     for _ in range(_MOST_SELF_ITERATIONS):
-        log_d, error = _balance(problem.support, log_d, problem.log_b, problem.mass)
-        if error.max() <= max(tol, 1e-9):
+        product = problem.kernel.to_support(log_d[None])[0]
+        log_d, error = _balance(product, log_d, problem.log_b, problem.mass)
+        if error.max() <= tol:
             break
     b = np.exp2(problem.log_b)
     half = problem.epsilon * _LN2 * np.where(b > 0.0, b * log_d, 0.0).sum(-1)
     return problem.weights @ half  # type: ignore[no-any-return]
 
+
+#: The error of plans whose value is as good as exact: it is off by the square.
+_FINE = 1e-9
 
 #: Enough for any temperature: the steps of `_balance` contract by about a half.
 _MOST_SELF_ITERATIONS = 1000

@@ -151,7 +151,7 @@ def convolutional(
             mass,
             lambdas,
             epsilon,
-            support=kernel if debiased else None,
+            debiased=debiased,
             entropy_bound=entropy_bound,
         )
         solution = _bregman.solve(problem, tol, max_iter, reporter.monitor)

@@ -161,8 +161,7 @@ def fixed_support(
     with Reporter(callback, progress, method) as reporter, np.errstate(divide="ignore"):
         kernel = _kernel(costs, b, epsilon, reporter)
         log_b = np.log2(np.stack(b) if len(costs) == 1 else np.concatenate(b))
-        support = kernel if is_debiased and isinstance(kernel, SharedKernel) else None
-        problem = _bregman.Problem(kernel, costs[0].shape[0], log_b, mass, lambdas, epsilon, support)
+        problem = _bregman.Problem(kernel, costs[0].shape[0], log_b, mass, lambdas, epsilon, is_debiased)
         if method == "semidual":
             solution = _semidual.solve(problem, conjugate, tol, max_iter, reporter.monitor)
         elif method == "descent":

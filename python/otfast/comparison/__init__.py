@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from otfast.comparison import entropic, exact, gaussian, multimarginal
+from otfast.comparison import barycenters, entropic, exact, gaussian, multimarginal
 from otfast.comparison.table import one_thread, pot_is_installed
 
 __all__ = ["ROOMS", "run"]
@@ -17,6 +17,7 @@ ROOMS: tuple[Callable[[bool], bool], ...] = (
     exact.compare,
     entropic.compare,
     gaussian.compare,
+    barycenters.compare,
     multimarginal.compare,
 )
 

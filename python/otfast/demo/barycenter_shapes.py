@@ -47,7 +47,7 @@ _MIXTURES = (
 
 def run(folder: Path, quick: bool) -> Part:
     """Compute the barycenters of all four families, and draw them."""
-    size = 32 if quick else 64
+    size = 32 if quick else 56
     pictures = [folder / f"barycenter_{name}.png" for name in ("line", "shapes", "sharpened", "ellipses")]
     parts = (
         _grid_on_the_line(pictures[0]),
