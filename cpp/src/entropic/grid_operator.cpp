@@ -225,19 +225,24 @@ std::vector<double> GridOperator::average_along(const Axis& axis, const std::vec
   return result;
 }
 
-std::vector<double> GridOperator::multiply(std::vector<double> x, Pulse& pulse) const {
-  std::vector<double> scratch;
-  multiply(x, scratch, pulse);
-  return x;
+std::vector<double> GridOperator::multiply(const std::vector<double>& x, Pulse& pulse) const {
+  std::vector<double> out, scratch;
+  multiply(x, out, scratch, pulse);
+  return out;
 }
 
-void GridOperator::multiply(std::vector<double>& x, std::vector<double>& scratch, Pulse& pulse) const {
+void GridOperator::multiply(const std::vector<double>& x, std::vector<double>& out, std::vector<double>& scratch,
+                            Pulse& pulse) const {
+  out.resize(x.size());
   scratch.resize(x.size());
-  for (const Axis& axis : axes_) {
+  const std::vector<double>* from = &x;
+  for (std::size_t k = 0; k < axes_.size(); ++k) {
+    const Axis& axis = axes_[k];
+    std::vector<double>& to = (axes_.size() - k) % 2 == 1 ? out : scratch;  // the last one is `out`
     for_blocks(x.size(), axis, pulse, [&](const Lines& lines) {
-      multiply_lines(axis, x.data() + lines.first, lines.along, lines.count, scratch.data() + lines.first);
+      multiply_lines(axis, from->data() + lines.first, lines.along, lines.count, to.data() + lines.first);
     });
-    x.swap(scratch);
+    from = &to;
   }
 }
 
@@ -259,7 +264,7 @@ std::vector<double> GridOperator::log_sums(std::vector<double> in, Pulse& pulse)
     tops.push_back(largest > -kInfinity ? largest : 0.0);
     kernels.exponentials(zeros.data(), 0.0, in.data() + first, -tops.back(), size_, sums.data() + first);
   }
-  sums = multiply(std::move(sums), pulse);
+  sums = multiply(sums, pulse);
   for (std::size_t k = 0; k < tops.size(); ++k) {
     const double* of_k = sums.data() + k * size;
     double* values = in.data() + k * size;

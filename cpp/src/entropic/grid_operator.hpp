@@ -31,10 +31,11 @@ class GridOperator {
   std::vector<double> average(std::vector<double> x, bool with_cost, Pulse& pulse) const;
 
   /// sum_j 2^(-c_ij) x_j.
-  std::vector<double> multiply(std::vector<double> x, Pulse& pulse) const;
+  std::vector<double> multiply(const std::vector<double>& x, Pulse& pulse) const;
 
-  /// The same in place.
-  void multiply(std::vector<double>& x, std::vector<double>& scratch, Pulse& pulse) const;
+  /// The same in memory that is there.
+  void multiply(const std::vector<double>& x, std::vector<double>& out, std::vector<double>& scratch,
+                Pulse& pulse) const;
 
  private:
   /// The grid as one axis sees it: `after` is the number of points along the axes behind it.

@@ -33,7 +33,7 @@ class GridKernel final : public ScalingKernel {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       rows[i] = rows[i] > 0.0 ? pairs_.a_[static_cast<Index>(i)] / rows[i] : 0.0;
     }
-    return product(pairs_.of_columns_, pairs_.to_cols_.multiply(std::move(rows), pulse));
+    return product(pairs_.of_columns_, pairs_.to_cols_.multiply(rows, pulse));
   }
 
   PlanSink* sink() override { return nullptr; }
@@ -58,7 +58,7 @@ class GridPlan final : public KeptPlan {
       for (std::size_t i = 0; i < rows.size(); ++i) {
         rows[i] *= pairs_.mass_[i] * pairs_.of_rows_[i] * pairs_.of_rows_[i];
       }
-      out = product(pairs_.of_columns_, pairs_.to_cols_.multiply(std::move(rows), pulse));
+      out = product(pairs_.of_columns_, pairs_.to_cols_.multiply(rows, pulse));
     } else {
       out = product(pairs_.column_, pairs_.to_cols_.average(pairs_.to_rows_.average(x, false, pulse), false, pulse));
     }

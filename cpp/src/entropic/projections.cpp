@@ -57,15 +57,13 @@ std::optional<Scalings> project(const GridOperator& kernel, MatrixView<const dou
   if (!to_powers(u) || !to_powers(sums)) return std::nullopt;
   for (Index iteration = 0; iteration < count; ++iteration) {
     if (!divide(b.data, n, sums, b.rows, v)) return std::nullopt;
-    sums = v;
-    kernel.multiply(sums, scratch, pulse);
+    kernel.multiply(v, sums, scratch, pulse);
     kernels.logarithms(sums.data(), b.rows * n, logs.data());
     std::fill(mean.begin(), mean.end(), 0.0);
     kernels.add_rows(logs.data(), n, lambda.data, b.rows, n, mean.data());
     std::vector<double> w = mean;
     if (!to_powers(w) || !divide(w.data(), 0, sums, b.rows, u)) return std::nullopt;
-    sums = u;
-    kernel.multiply(sums, scratch, pulse);
+    kernel.multiply(u, sums, scratch, pulse);
   }
   if (*std::min_element(sums.begin(), sums.end()) < kLeast) return std::nullopt;
   Scalings to{.alpha = std::move(u), .beta = std::move(v), .psi = std::move(sums), .log_w = mean, .mean_phi = mean};

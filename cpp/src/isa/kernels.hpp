@@ -44,7 +44,7 @@ template <class T>
 inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
 
 /// How a kernel along an axis is cut, and how many lines are multiplied at once.
-inline constexpr Index kAxisBlock = 16;
+inline constexpr Index kAxisBlock = 8;
 inline constexpr Index kAxisLines = 64;
 inline constexpr Index kAxisRoom = kAxisLines + kOverread<float>;
 

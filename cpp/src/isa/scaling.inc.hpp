@@ -139,10 +139,6 @@ void add_transposed(const T* a, Index a_stride, const T* b, Index b_stride, Inde
 
 // --- Products along an axis: of a symmetric kernel, in whose sums terms far away rarely matter.
 
-/// A term below this share of a sum is lost in its rounding, even with a thousand others like it.
-template <class T>
-constexpr T kNegligible = sizeof(T) == sizeof(double) ? static_cast<T>(0x1p-66) : static_cast<T>(0x1p-36);
-
 template <class T>
 struct AxisKernel {
   const T* entries;  ///< n x n
@@ -150,6 +146,9 @@ struct AxisKernel {
   Index n;
 
   Index blocks() const { return (n + kAxisBlock - 1) / kAxisBlock; }
+
+  /// The share of a sum below which n terms are lost in its rounding.
+  T negligible() const { return (sizeof(T) == sizeof(double) ? static_cast<T>(0x1p-54) : static_cast<T>(0x1p-25)) / n; }
   Index end_of(Index block) const { return (block + 1) * kAxisBlock < n ? (block + 1) * kAxisBlock : n; }
 
   /// The largest entry of some rows, or columns, from `first` on in a block of columns, or rows.
@@ -189,7 +188,7 @@ inline void multiply_across(const AxisKernel<T>& kernel, const T* panel, const V
   for (Index v = 0; v < 2; ++v) {
     least[v] = load(panel + i * kPanel<T> + v * kLanes<T>);
     for (Index r = 1; r < rows; ++r) least[v] = lower(load(panel + (i + r) * kPanel<T> + v * kLanes<T>), least[v]);
-    least[v] *= kNegligible<T>;
+    least[v] *= kernel.negligible();
   }
   Index begin, end;
   kernel.trim(
@@ -242,12 +241,20 @@ inline void multiply_columns(const AxisKernel<T>& kernel, const T* in, Index str
 
 template <class T>
 inline T lowest_lane(Vector<T> v) {
+#if OTFAST_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return _mm512_reduce_min_pd(reinterpret_cast<__m512d>(v));
+  } else {
+    return _mm512_reduce_min_ps(reinterpret_cast<__m512>(v));
+  }
+#else
   T lanes[kLanes<T>];
   __builtin_memcpy(lanes, &v, sizeof v);
   for (Index half = kLanes<T> / 2; half > 0; half /= 2) {
     for (Index lane = 0; lane < half; ++lane) lanes[lane] = lower(lanes[lane + half], lanes[lane]);
   }
   return lanes[0];
+#endif
 }
 
 /// Lines one after another.
@@ -257,6 +264,7 @@ inline void multiply_rows_of_lines(const AxisKernel<T>& kernel, const T* in, Ind
   T* panel = scratch;
   T* maxima = panel + n * kPanel<T>;  // of the block of line q at block * kAxisRoom + q
   T* minima = maxima + blocks * kAxisRoom;
+  const T negligible = kernel.negligible();
   for (Index q = 0; q < lines; ++q) {
     for (Index block = 0; block < blocks; ++block) {
       const T* from = in + q * n + block * kAxisBlock;
@@ -269,7 +277,7 @@ inline void multiply_rows_of_lines(const AxisKernel<T>& kernel, const T* in, Ind
             lower(is_whole ? load(from + j) : load_partial(from + j, count - j, static_cast<T>(kInfinity)), bottom);
       }
       maxima[block * kAxisRoom + q] = -lowest_lane<T>(-top);
-      minima[block * kAxisRoom + q] = kNegligible<T> * lowest_lane<T>(bottom);
+      minima[block * kAxisRoom + q] = negligible * lowest_lane<T>(bottom);
     }
   }
   for (Index i = 0; i < n; i += kPanel<T>) {

@@ -41,8 +41,8 @@ class Problem:
         The products with exp(−C_k/ε).
     size : int
         The number of points of the barycenter.
-    log_b : ndarray
-        Logarithms of the measures, in the shape of functions on their supports, without the axis of problems.
+    b : ndarray
+        The measures, in the shape of functions on their supports, without the axis of problems.
     mass : float
         The mass of each measure, and of the barycenter.
     weights : ndarray, shape (L, K)
@@ -58,7 +58,7 @@ class Problem:
 
     kernel: LogKernel
     size: int
-    log_b: _Array
+    b: _Array
     mass: float
     weights: _Array
     epsilon: float
@@ -71,9 +71,15 @@ class Problem:
         return not self.debiased and self.entropy_bound is None
 
     @cached_property
+    def log_b(self) -> _Array:
+        """The logarithms of the measures, to base 2."""
+        with np.errstate(divide="ignore"):
+            return np.log2(self.b)
+
+    @cached_property
     def is_positive(self) -> bool:
         """Whether the measures have mass everywhere."""
-        return bool((self.log_b > -math.inf).all())
+        return bool((self.b > 0.0).all())
 
 
 @dataclass
@@ -295,9 +301,10 @@ def _project_often(problem: Problem, now: Scalings, psi: _Array, count: int) -> 
     """Do `count` iterations; `psi` are the products of the kernels with 2^alpha, before and after."""
     kernel = problem.kernel
     if kernel.projector is not None and problem.is_plain:
-        b = np.exp2(problem.log_b)
         states = zip(problem.weights, now.alpha, psi, strict=True)
-        done = [kernel.projector(b, weights, alpha, before, count) for weights, alpha, before in states]
+        done = [
+            kernel.projector(problem.b, weights, alpha, before, count) for weights, alpha, before in states
+        ]
         after = [state for state in done if state is not None]
         if len(after) == len(done):
             joined = {key: np.stack([state[key] for state in after]) for key in after[0]}
@@ -349,12 +356,12 @@ def _scale_to_mass(problem: Problem, now: Scalings, psi: _Array) -> tuple[Scalin
 
 def _judge(problem: Problem, now: Scalings, psi: _Array) -> tuple[_Array, _Array]:
     """Return the values `(L,)` of the plans as they are, and the errors of their columns `(L, K)`."""
-    b = np.exp2(problem.log_b)
     columns = np.exp2(now.beta + psi)
-    errors = problem.kernel.per_measure(np.abs(columns - b)) / problem.mass
+    errors = problem.kernel.per_measure(np.abs(columns - problem.b)) / problem.mass
     w = np.exp2(now.log_w)
     # log P = alpha + beta − C/ε cancels the cost.
-    of_columns = problem.kernel.per_measure(np.where(columns > 0.0, now.beta * columns, 0.0))
+    logarithms = now.beta if problem.is_positive else np.where(problem.b > 0.0, now.beta, 0.0)
+    of_columns = problem.kernel.per_measure(logarithms * columns)
     of_rows = np.where(w > 0.0, w * (now.log_w - now.mean_phi), 0.0).sum(-1)
     value = of_rows + (problem.weights * of_columns).sum(-1)
     if problem.debiased:
@@ -388,8 +395,7 @@ def _value_of_measures(problem: Problem, tol: float) -> float | _Array:
         log_d, error = _balance(product, log_d, problem.log_b, problem.mass)
         if error.max() <= tol:
             break
-    b = np.exp2(problem.log_b)
-    half = problem.epsilon * _LN2 * np.where(b > 0.0, b * log_d, 0.0).sum(-1)
+    half = problem.epsilon * _LN2 * np.where(problem.b > 0.0, problem.b * log_d, 0.0).sum(-1)
     return problem.weights @ half  # type: ignore[no-any-return]
 
 

@@ -87,7 +87,7 @@ class _SemiDual:
             beta[:, problem.log_b == -math.inf] = -math.inf
         phi = problem.kernel.to_support(beta)[0]
         marginals = np.exp2(alpha + phi)
-        b = np.exp2(problem.log_b)
+        b = problem.b
         values = problem.kernel.per_measure(np.where(b > 0.0, b * -beta, 0.0))[0]
         value = self._unit * float(weights @ values)
         if self._conjugate is None:

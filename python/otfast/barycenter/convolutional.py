@@ -147,7 +147,7 @@ def convolutional(
         problem = _bregman.Problem(
             kernel,
             b[0].size,
-            np.log2(np.stack(b)),
+            np.stack(b),
             mass,
             lambdas,
             epsilon,

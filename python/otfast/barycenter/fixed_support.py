@@ -160,8 +160,8 @@ def fixed_support(
 
     with Reporter(callback, progress, method) as reporter, np.errstate(divide="ignore"):
         kernel = _kernel(costs, b, epsilon, reporter)
-        log_b = np.log2(np.stack(b) if len(costs) == 1 else np.concatenate(b))
-        problem = _bregman.Problem(kernel, costs[0].shape[0], log_b, mass, lambdas, epsilon, is_debiased)
+        histograms = np.stack(b) if len(costs) == 1 else np.concatenate(b)
+        problem = _bregman.Problem(kernel, costs[0].shape[0], histograms, mass, lambdas, epsilon, is_debiased)
         if method == "semidual":
             solution = _semidual.solve(problem, conjugate, tol, max_iter, reporter.monitor)
         elif method == "descent":
