@@ -148,7 +148,9 @@ struct AxisKernel {
   Index blocks() const { return (n + kAxisBlock - 1) / kAxisBlock; }
 
   /// The share of a sum below which n terms are lost in its rounding.
-  T negligible() const { return (sizeof(T) == sizeof(double) ? static_cast<T>(0x1p-54) : static_cast<T>(0x1p-25)) / n; }
+  T negligible() const {
+    return (sizeof(T) == sizeof(double) ? static_cast<T>(0x1p-54) : static_cast<T>(0x1p-25)) / static_cast<T>(n);
+  }
   Index end_of(Index block) const { return (block + 1) * kAxisBlock < n ? (block + 1) * kAxisBlock : n; }
 
   /// The largest entry of some rows, or columns, from `first` on in a block of columns, or rows.
@@ -239,22 +241,19 @@ inline void multiply_columns(const AxisKernel<T>& kernel, const T* in, Index str
   }
 }
 
-template <class T>
-inline T lowest_lane(Vector<T> v) {
-#if OTFAST_VECTOR_BYTES == 64
-  if constexpr (sizeof(T) == sizeof(double)) {
-    return _mm512_reduce_min_pd(reinterpret_cast<__m512d>(v));
+/// The least lane, by halves that stay in registers.
+template <class T, Index bytes = OTFAST_VECTOR_BYTES>
+inline T lowest_lane(typename VectorType<T, bytes>::type v) {
+  if constexpr (bytes == 16) {
+    T least = v[0];
+    for (Index lane = 1; lane < 16 / static_cast<Index>(sizeof(T)); ++lane)
+      least = lower(least, static_cast<T>(v[lane]));
+    return least;
   } else {
-    return _mm512_reduce_min_ps(reinterpret_cast<__m512>(v));
+    typename VectorType<T, bytes / 2>::type halves[2];
+    __builtin_memcpy(halves, &v, sizeof v);
+    return lowest_lane<T, bytes / 2>(lower(halves[0], halves[1]));
   }
-#else
-  T lanes[kLanes<T>];
-  __builtin_memcpy(lanes, &v, sizeof v);
-  for (Index half = kLanes<T> / 2; half > 0; half /= 2) {
-    for (Index lane = 0; lane < half; ++lane) lanes[lane] = lower(lanes[lane + half], lanes[lane]);
-  }
-  return lanes[0];
-#endif
 }
 
 /// Lines one after another.
