@@ -351,6 +351,7 @@ def test_callbacks_warnings_and_exact_counts():
         ({"weights": [0.5, 0.3, 0.2]}, "weights"),
         ({"weights": [-0.5, 1.5]}, "weights"),
         ({"weights": [0.0, 0.0]}, "weights"),
+        ({"weights": np.zeros((0, 2))}, "weights"),
         ({"weights": [np.nan, 1.0]}, "weights"),
         ({"epsilon": None}, "epsilon"),
         ({"method": "lp"}, "epsilon"),

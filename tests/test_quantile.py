@@ -174,7 +174,7 @@ def test_single_precision_stays_single(rng):
         (([[0.0, 1.0]], [[1.0]]), r"ws\[0\] must have shape \(2,\)"),
         (([[0.0]], [[-1.0]]), r"ws\[0\] must not be negative"),
         (([[0.0]], None, [1.0, 1.0]), r"weights must have shape \(1,\)"),
-        (([[0.0]], None, [[[1.0]]]), r"weights must have shape \(1,\) or \(L, 1\)"),
+        (([[0.0]], None, [[[1.0]]]), r"weights must have shape \(1,\), one for each measure, or \(L, 1\)"),
         (([[0.0]], None, None, 0.5), "p must be finite and at least 1"),
         (([[0.0]], None, None, np.inf), "p must be finite and at least 1"),
     ],

@@ -12,9 +12,8 @@ from otfast._validation import (
     FloatArray,
     as_array,
     balance_tolerance,
-    check_finite,
+    check_weight_rows,
     check_weights,
-    first_entry,
 )
 from otfast.cost import Cost, Grid
 
@@ -31,22 +30,17 @@ def check_barycentric_weights(weights: ArrayLike | None, count: int) -> tuple[_A
     is_batch : bool
         Whether there were L rows.
     """
-    if weights is None:
-        return np.full((1, count), 1.0 / count), False
-    array = as_array("weights", weights).astype(np.float64, copy=False)
-    if array.ndim not in (1, 2) or array.shape[-1] != count or array.size == 0:
+    if weights is None or np.ndim(weights) == 1:
+        single, total, _ = check_weights("weights", weights, count)
+        return (single / total)[None], False
+    grid = as_array("weights", weights)
+    if grid.ndim != 2 or len(grid) == 0:
         raise ValueError(
             f"weights must have shape ({count},), one for each measure, or (L, {count}) for L barycenters, "
-            f"but their shape is {array.shape}"
+            f"but their shape is {grid.shape}"
         )
-    check_finite("weights", array)
-    if (array < 0.0).any():
-        raise ValueError(f"weights must not be negative, but {first_entry('weights', array, array < 0.0)}")
-    rows = np.atleast_2d(array)
-    totals = rows.sum(1, keepdims=True)
-    if not (totals > 0.0).all():
-        raise ValueError("weights must not all be zero")
-    return rows / totals, array.ndim == 2
+    rows, totals, _ = check_weight_rows("weights", grid, (len(grid), count))
+    return rows / totals[:, None], True
 
 
 def check_measures(

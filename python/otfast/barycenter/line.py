@@ -14,10 +14,10 @@ from otfast._validation import (
     balance_weight_rows,
     check_finite,
     check_real,
-    check_weight_rows,
     check_weights,
 )
 from otfast.barycenter._result import Measure
+from otfast.barycenter._validation import check_barycentric_weights
 from otfast.result import to_scalar
 
 __all__ = ["quantile"]
@@ -94,20 +94,14 @@ def quantile(
     """
     p = check_real("p", p, 1.0)
     points, levels, total, dtype = _merge_levels(xs, ws)
-    if weights is None or np.ndim(weights) == 1:
-        lambdas, lambda_total, _ = check_weights("weights", weights, len(points))
-        quantiles, value = _average(points, lambdas / lambda_total, p, levels)
+    lambdas, is_batch = check_barycentric_weights(weights, len(points))
+    if not is_batch:
+        quantiles, value = _average(points, lambdas[0], p, levels)
         return _merged(quantiles, np.diff(levels) * total, total * value, dtype)
-    grid = as_array("weights", weights)
-    if grid.ndim != 2:
-        raise ValueError(
-            f"weights must have shape ({len(points)},) or (L, {len(points)}), but it is {grid.shape}"
-        )
-    rows, totals, _ = check_weight_rows("weights", grid, (len(grid), len(points)))
     mass = (np.diff(levels) * total).astype(dtype, copy=False)
     measures = []
-    for row, row_total in zip(rows, totals, strict=True):
-        quantiles, value = _average(points, row / row_total, p, levels)
+    for row in lambdas:
+        quantiles, value = _average(points, row, p, levels)
         measures.append(Measure(quantiles.astype(dtype, copy=False), mass, to_scalar(total * value, dtype)))
     return measures
 
