@@ -51,7 +51,10 @@ class StoredEntries {
   Index stride_;
   UnfilledVector<Entry> entries_;
 
-  static constexpr Index kGroup = 4;  ///< rows that are in cache together
+  /// Rows that are in the first cache together: at least so many as the kernels take at once, more where they are
+  /// short.
+  static constexpr Index kFewest = 4, kMost = 16;
+  static constexpr Index kTogether = 4096;  ///< entries
 };
 
 template <class Entry>
@@ -88,19 +91,20 @@ std::vector<double> StoredEntries<Entry>::pass(const std::vector<double>& x, con
   const double unit = unit_of(x);
   AlignedVector<float> scaled = in_units<float>(x, unit);
   scaled.resize(static_cast<std::size_t>(stride_), 0.0F);
+  const Index group = std::clamp(kTogether / cols_, kFewest, kMost);
   const Chunks chunks(rows_, cols_);
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunks.count));
   chunks.run([&](Index chunk, Index begin, Index end) {
     ColumnSums<float> sums(cols_, stride_);
     Index since = 0;
-    for (Index first = begin; first < end; first += kGroup) {
-      const Index count = std::min(kGroup, end - first);
+    for (Index first = begin; first < end; first += group) {
+      const Index count = std::min(group, end - first);
       pulse.beat(count * cols_, since);
       const FlushDenormals flush_denormals;
       const Entry* rows = entries_.data() + first * stride_;
-      float dots[kGroup] = {}, weights[kGroup];
+      float dots[kMost] = {}, weights[kMost];
       for (Index j = 0; j < cols_; j += kRun) {
-        float part[kGroup];
+        float part[kMost];
         dot_rows(rows + j, scaled.data() + j, count, std::min(kRun, cols_ - j), part);
         for (Index r = 0; r < count; ++r) dots[r] += part[r];
       }
