@@ -62,10 +62,11 @@ def _draw(picture: Path, flow: Any, electrons: Any) -> None:
     axes = figure.subplots(2, _TIMES - 1)
     for k in range(1, _TIMES):
         ax = plot.pair_marginal(flow, 0, k, axes[0, k - 1])
-        ax.set_title(f"fluid: from time 0 to {k}")
+        ax.set(title=f"particles of a fluid, time {k}", xlabel=f"place at time {k}", ylabel="place at time 0")
     pairs = [(k, j) for k in range(_ELECTRONS) for j in range(k + 1, _ELECTRONS)]
     for ax, (k, j) in zip(axes[1], pairs, strict=False):
-        plot.pair_marginal(electrons, k, j, ax).set_title(f"electrons {k} and {j}")
+        plot.pair_marginal(electrons, k, j, ax)
+        ax.set(title=f"electrons {k} and {j}", xlabel=f"place of electron {j}", ylabel=f"of electron {k}")
     for ax in axes[1, len(pairs) :]:
         ax.set_axis_off()
     figure.savefig(picture, dpi=120)
