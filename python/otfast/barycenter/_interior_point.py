@@ -54,8 +54,7 @@ class InteriorPoint:
     measure does not reach."""
     slack: _Array
     """By how much Σ_k λ_k f_k exceeds its least value, `(n,)`, in units of the spread of the costs; inf at
-    such
-    points."""
+    such points."""
     n_iter: int
     stopped: bool
     """Whether the monitor asked to stop."""
