@@ -212,6 +212,40 @@ def test_ctrl_c_with_many_marginals(call):
     assert_interrupted(run_python(code))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("call", ["dense", "cloud", "images"])
+def test_ctrl_c_in_entropic_barycenters(call):
+    code = f"""
+        import os, signal, threading, time
+        import numpy as np
+        import otfast as otf
+
+        rng = np.random.default_rng(0)
+        options = dict(epsilon=1e-2, tol=0.0, max_iter=1_000_000)
+        B, cloud = rng.dirichlet(np.ones(1000), 5), otf.PointCloud(rng.random((1000, 2)))
+        work = {{
+            "dense": lambda: otf.barycenter.fixed_support(B, cloud.dense(), **options),
+            "cloud": lambda: otf.barycenter.fixed_support(B, cloud, **options),
+            "images": lambda: otf.barycenter.convolutional(B.reshape(5, 25, 40), **options),
+        }}["{call}"]
+        sent = []
+
+        def interrupt():
+            time.sleep(0.3)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        try:
+            work()
+        except KeyboardInterrupt:
+            print("interrupted", time.perf_counter() - sent[0])
+        else:
+            print("finished", bool(sent))
+    """
+    assert_interrupted(run_python(code))
+
+
 def assert_interrupted(printed):
     outcome, delay = printed.split()
     assert outcome == "interrupted", "the problem was too short for the test"

@@ -25,6 +25,9 @@ _LN2 = math.log(2.0)
 #: Every so many iterations the plans are compared with the measures.
 _PERIOD = 10
 
+#: And so many where the number of iterations is given; in between, Ctrl-C may not be heard on small grids.
+_LONG_PERIOD = 100
+
 _INFEASIBLE = (
     "there is no barycenter on this support: of its points none has a way to all measures, or a point of a "
     "measure has none to them (costs +inf in C)"
@@ -279,7 +282,7 @@ def _solve(
     iteration = 0
     while status == "iteration_limit" and iteration < max_iter:
         # Plans are compared with the measures where somebody listens, and now and then.
-        step = 1 if report is not None else _PERIOD if tol > 0.0 else max_iter
+        step = 1 if report is not None else _PERIOD if tol > 0.0 else _LONG_PERIOD
         step = min(step, max_iter - iteration)
         now, psi = _project_often(problem, now, psi, step)
         iteration += step

@@ -82,8 +82,8 @@ def convolutional(
     Barycenter
         `weights` has the shape of an image and the mass of the images, converged or not. `error` is the
         largest L1 difference between an image of positive λ_k and the marginal of its plan, relative to the
-        mass. `history` has the value after every iteration (with ``tol=0`` and no callback the last one
-        only). A list of L for L rows of weights.
+        mass. `history` has the value after every iteration (with no callback after some of
+        them). A list of L for L rows of weights.
 
     Raises
     ------
