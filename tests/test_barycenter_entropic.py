@@ -6,6 +6,7 @@ from scipy import optimize
 from scipy.special import logsumexp
 
 import otfast as otf
+from otfast.barycenter import _bregman, _kernels
 
 METHODS = ("ibp", "semidual", "descent")
 EPSILON = 0.02
@@ -413,3 +414,44 @@ def test_the_linear_program_is_the_limit_of_small_temperatures():
         otf.barycenter.fixed_support(
             np.ones((3, 80)) / 80, otf.Grid(np.arange(80.0)), method="lp", callback=lambda _: True
         )
+
+
+@pytest.mark.parametrize(("dtype", "epsilon", "accuracy"), [("float64", 0.02, 1e-11), ("float32", 0.2, 2e-5)])
+def test_projections_in_the_core_are_those_in_logarithms(rng, dtype, epsilon, accuracy):
+    """One pass for both products is what two of them give, for rows far from all columns, too."""
+    n, m = 150, 93
+    C = rng.random((n, m)).astype(dtype)
+    C[::7] += 0.5  # rows with an offset
+    C[3, ::2] = np.inf
+    b = rng.dirichlet(np.ones(m), 3)
+    b[1, :40] = 0.0
+    b /= b.sum(1, keepdims=True)
+    weights = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
+    problem = _bregman.Problem(
+        _kernels.SharedKernel(_kernels.log_sums_of(otf.DenseCost(C), epsilon, None), 3),
+        **{"size": n, "b": b, "mass": 1.0, "weights": weights, "epsilon": epsilon},
+    )
+    assert problem.kernel.projector is not None
+    in_core = _bregman.solve(problem, 0.0, 25, None)
+    assert problem.kernel.projector is not None, "the numbers must stay in range"
+    problem.kernel.projector = None
+    expected = _bregman.solve(problem, 0.0, 25, None)
+    for name in ("log_w", "alpha", "beta"):
+        np.testing.assert_allclose(
+            getattr(in_core.scalings, name), getattr(expected.scalings, name), atol=50 * accuracy
+        )
+    np.testing.assert_allclose(in_core.psi, expected.psi, atol=50 * accuracy)
+    np.testing.assert_allclose(in_core.errors, expected.errors, atol=accuracy)
+
+
+def test_numbers_beyond_the_range_go_on_in_logarithms(rng):
+    """A temperature at which the core gives up is none at which the answer suffers."""
+    x = rng.random((40, 2))
+    C = otf.PointCloud(x, x).dense()
+    b = np.zeros((2, 40))
+    b[0, 0] = b[1, 1] = 1.0  # the products with u range over more than double precision
+    result = otf.barycenter.fixed_support(b, C, epsilon=2e-4, tol=1e-9)
+    assert result.converged
+    cost = 0.5 * (C[:, 0] + C[:, 1])  # both plans are known: w_i goes to the only point
+    expected = np.exp(-(cost - cost.min()) / 2e-4)
+    np.testing.assert_allclose(result.weights, expected / expected.sum(), atol=1e-9)

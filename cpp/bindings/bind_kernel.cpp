@@ -11,6 +11,25 @@ py::array_t<double> in_rows(std::vector<double> values, Index batch) {
   return to_array(std::move(values)).reshape({batch, size});
 }
 
+/// The products of the kernel to project from, one for each problem and measure.
+std::vector<double> products(const Array<double>& psi, MatrixView<const double> b, MatrixView<const double> lambda) {
+  const MatrixView<const double> view = matrix_view(psi, "psi");
+  if (lambda.cols != b.rows) throw py::value_error("weights do not fit b");
+  if (view.rows != lambda.rows * b.rows || view.cols != b.cols) throw py::value_error("psi does not fit b and weights");
+  return {view.row(0), view.row(view.rows)};
+}
+
+py::object as_dict(std::optional<entropic::Scalings> scalings, MatrixView<const double> lambda) {
+  if (!scalings) return py::none();
+  const Index functions = lambda.rows * lambda.cols;
+  py::dict result;
+  result["alpha"] = in_rows(std::move(scalings->alpha), functions);
+  result["beta"] = in_rows(std::move(scalings->beta), functions);
+  result["psi"] = in_rows(std::move(scalings->psi), functions);
+  result["log_w"] = in_rows(std::move(scalings->log_w), lambda.rows);
+  return result;
+}
+
 template <class Real>
 class WatchedKernel {
  public:
@@ -25,6 +44,15 @@ class WatchedKernel {
     const MatrixView<const double> in = matrix_view(x, "x");
     if (in.cols != (transpose ? rows_ : cols_)) throw py::value_error("x does not fit the cost");
     return in_rows(monitor_.run([&] { return kernel_.log_sums(in, transpose, monitor_); }), in.rows);
+  }
+
+  /// None where the numbers leave the range of Real.
+  py::object project(const Array<double>& b, const Array<double>& weights, const Array<double>& psi, Index count) {
+    const MatrixView<const double> of_b = matrix_view(b, "b"), lambda = matrix_view(weights, "weights");
+    std::vector<double> start = products(psi, of_b, lambda);
+    if (of_b.cols != cols_) throw py::value_error("b does not fit the cost");
+    return as_dict(monitor_.run([&] { return kernel_.project(of_b, lambda, std::move(start), count, monitor_); }),
+                   lambda);
   }
 
  private:
@@ -47,32 +75,18 @@ class WatchedGridKernel {
   }
 
   /// None where the numbers leave the range of double precision.
-  py::object project(const Array<double>& b, const Array<double>& weights, const Array<double>& alpha,
-                     const Array<double>& psi, Index count) {
-    const MatrixView<const double> of_b = matrix_view(b, "b");
-    const VectorView<const double> lambda = vector_view(weights, "weights");
-    entropic::Scalings from;
-    from.alpha = copy_of(alpha, of_b, "alpha");
-    from.psi = copy_of(psi, of_b, "psi");
-    if (of_b.cols != size_ || lambda.size != of_b.rows) throw py::value_error("b or weights do not fit");
-    auto to = monitor_.run([&] { return kernel_.project(of_b, lambda, std::move(from), count, monitor_); });
-    if (!to) return py::none();
-    py::dict result;
-    result["alpha"] = in_rows(std::move(to->alpha), of_b.rows);
-    result["beta"] = in_rows(std::move(to->beta), of_b.rows);
-    result["psi"] = in_rows(std::move(to->psi), of_b.rows);
-    result["log_w"] = to_array(std::move(to->log_w));
-    result["mean_phi"] = to_array(std::move(to->mean_phi));
-    return result;
+  py::object project(const Array<double>& b, const Array<double>& weights, const Array<double>& psi, Index count) {
+    const MatrixView<const double> of_b = matrix_view(b, "b"), lambda = matrix_view(weights, "weights");
+    std::vector<double> start = products(psi, of_b, lambda);
+    if (of_b.cols != size_) throw py::value_error("b does not fit the grid");
+    if (lambda.rows != 1) throw py::value_error("weights must have one row");
+    return as_dict(monitor_.run([&] {
+      return kernel_.project(of_b, {lambda.row(0), lambda.cols}, std::move(start), count, monitor_);
+    }),
+                   lambda);
   }
 
  private:
-  static std::vector<double> copy_of(const Array<double>& array, MatrixView<const double> like, const char* name) {
-    const MatrixView<const double> view = matrix_view(array, name);
-    if (view.rows != like.rows || view.cols != like.cols) throw py::value_error(std::string(name) + " does not fit b");
-    return {view.row(0), view.row(view.rows)};
-  }
-
   static entropic::AxisCosts costs(const std::vector<Array<double>>& axes) {
     entropic::AxisCosts views;
     for (const auto& axis : axes) {
@@ -94,7 +108,9 @@ py::class_<WatchedKernel<Real>> bind_dense(py::module_& module, const char* name
   bound
       .def(py::init<const Cost<float>&, double, py::object>(), py::arg("cost"), py::arg("epsilon"), py::arg("monitor"),
            py::keep_alive<1, 2>())
-      .def("log_sums", &Watched::log_sums, py::arg("x").noconvert(), py::arg("transpose"));
+      .def("log_sums", &Watched::log_sums, py::arg("x").noconvert(), py::arg("transpose"))
+      .def("project", &Watched::project, py::arg("b").noconvert(), py::arg("weights").noconvert(),
+           py::arg("psi").noconvert(), py::arg("count"));
   return bound;
 }
 
@@ -110,7 +126,7 @@ void bind_kernel(py::module_& module) {
            py::arg("monitor"))
       .def("log_sums", &WatchedGridKernel::log_sums, py::arg("x").noconvert())
       .def("project", &WatchedGridKernel::project, py::arg("b").noconvert(), py::arg("weights").noconvert(),
-           py::arg("alpha").noconvert(), py::arg("psi").noconvert(), py::arg("count"));
+           py::arg("psi").noconvert(), py::arg("count"));
 }
 
 }  // namespace otfast::bindings

@@ -394,34 +394,35 @@ void test_multiply(const Kernels<T>& kernels, const char* isa) {
 template <class T>
 void test_products(const Kernels<T>& kernels, const char* isa) {
   const double accuracy = sizeof(T) == sizeof(float) ? 1e-5 : 1e-13;
-  for (const Index rows : {1, 3, 5, 6, 8, 13}) {
-    for (const Index inner : {1, 7, 300}) {
-      for (const Index n : {1, 3, 4, 9, 17, 40}) {
-        std::vector<T> a(static_cast<std::size_t>(rows * inner)), b(static_cast<std::size_t>(inner * n));
-        for (T& value : a) value = static_cast<T>(uniform(0.0, 1.0));
-        for (T& value : b) value = static_cast<T>(uniform(0.0, 1.0));
-        std::vector<T> out(static_cast<std::size_t>(rows * n));
-        kernels.multiply_few(a.data(), inner, b.data(), n, rows, inner, n, out.data(), n);
-        // The transposed product takes rows padded to whole vectors.
-        const Index room = (n / otfast::isa::kOverread<T> + 1) * otfast::isa::kOverread<T>;
-        std::vector<T> wide(static_cast<std::size_t>(inner * room)), sums(static_cast<std::size_t>(rows * room));
-        std::vector<T> transposed(a.size());
-        for (Index j = 0; j < inner; ++j) {
-          for (Index q = 0; q < n; ++q) wide[j * room + q] = b[j * n + q];
-          for (Index r = 0; r < rows; ++r) transposed[j * rows + r] = a[r * inner + j];
+  for (const Index rows : {1, 3, 5, 6, 8, 13, 70}) {
+    for (const Index cols : {1, 7, 64, 600}) {
+      for (const Index functions : {1, 2, 3, 4, 7, 10}) {
+        const Index room = otfast::isa::padded<T>(cols);
+        std::vector<T> a(static_cast<std::size_t>(rows * room)), x(static_cast<std::size_t>(functions * room));
+        std::vector<T> u(static_cast<std::size_t>(functions * rows));
+        for (Index j = 0; j < cols; ++j) {
+          for (Index r = 0; r < rows; ++r) a[r * room + j] = static_cast<T>(uniform(0.0, 1.0));
+          for (Index f = 0; f < functions; ++f) x[f * room + j] = static_cast<T>(uniform(0.0, 1.0));
         }
-        kernels.add_transposed(transposed.data(), rows, wide.data(), room, inner, rows, n, sums.data(), room);
+        for (T& value : u) value = static_cast<T>(uniform(0.0, 1.0));
+        std::vector<T> out(u.size()), sums(x.size(), T{1});
+        kernels.multiply_functions(a.data(), room, x.data(), room, rows, cols, functions, out.data(), rows);
+        kernels.add_transposed(a.data(), room, u.data(), rows, rows, cols, functions, sums.data(), room);
         double worst = 0.0;
-        for (Index r = 0; r < rows; ++r) {
-          for (Index q = 0; q < n; ++q) {
+        for (Index f = 0; f < functions; ++f) {
+          for (Index r = 0; r < rows; ++r) {
             double sum = 0.0;
-            for (Index j = 0; j < inner; ++j) sum += static_cast<double>(a[r * inner + j]) * b[j * n + q];
-            worst = std::max(worst, std::abs(out[r * n + q] / sum - 1.0));
-            worst = std::max(worst, std::abs(sums[r * room + q] / sum - 1.0));
+            for (Index j = 0; j < cols; ++j) sum += static_cast<double>(a[r * room + j]) * x[f * room + j];
+            worst = std::max(worst, std::abs(out[f * rows + r] / sum - 1.0));
+          }
+          for (Index j = 0; j < cols; ++j) {
+            double sum = 1.0;
+            for (Index r = 0; r < rows; ++r) sum += static_cast<double>(u[f * rows + r]) * a[r * room + j];
+            worst = std::max(worst, std::abs(sums[f * room + j] / sum - 1.0));
           }
         }
-        CHECK(worst <= accuracy, "%s %d x %d x %d: %g", isa, static_cast<int>(rows), static_cast<int>(inner),
-              static_cast<int>(n), worst);
+        CHECK(worst <= accuracy, "%s %d x %d x %d: %g", isa, static_cast<int>(rows), static_cast<int>(cols),
+              static_cast<int>(functions), worst);
       }
     }
   }

@@ -250,10 +250,24 @@ def grid_value(
 class Kernel32(metaclass=_pybind11_type):
     def __init__(self, cost: Cost32, epsilon: float, monitor: _Monitor) -> None: ...
     def log_sums(self, x: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]: ...
+    def project(
+        self,
+        b: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        psi: NDArray[np.float64],
+        count: int,
+    ) -> dict[str, NDArray[np.float64]] | None: ...
 
 class Kernel64(metaclass=_pybind11_type):
     def __init__(self, cost: Cost32 | Cost64, epsilon: float, monitor: _Monitor) -> None: ...
     def log_sums(self, x: NDArray[np.float64], transpose: bool) -> NDArray[np.float64]: ...
+    def project(
+        self,
+        b: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        psi: NDArray[np.float64],
+        count: int,
+    ) -> dict[str, NDArray[np.float64]] | None: ...
 
 class GridKernel(metaclass=_pybind11_type):
     def __init__(self, axes: list[NDArray[np.float64]], epsilon: float, monitor: _Monitor) -> None: ...
@@ -262,7 +276,6 @@ class GridKernel(metaclass=_pybind11_type):
         self,
         b: NDArray[np.float64],
         weights: NDArray[np.float64],
-        alpha: NDArray[np.float64],
         psi: NDArray[np.float64],
         count: int,
     ) -> dict[str, NDArray[np.float64]] | None: ...

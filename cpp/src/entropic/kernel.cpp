@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "chunks.hpp"
 #include "column_sums.hpp"
@@ -37,7 +38,8 @@ class Kernel<Real>::Implementation {
       : rows_(cost),
         scale_(kLog2E / epsilon),
         offset_(static_cast<std::size_t>(cost.rows())),
-        kernel_(static_cast<std::size_t>(cost.rows() * cost.cols())) {
+        stride_(isa::padded<Real>(cost.cols())),
+        kernel_(static_cast<std::size_t>(cost.rows() * stride_)) {
     const isa::Kernels<Real>& kernels = isa::kernels<Real>();
     const Index m = cost.cols();
     const auto factor = static_cast<Real>(scale_);
@@ -52,7 +54,9 @@ class Kernel<Real>::Implementation {
         const Real* c = rows_.row(i, buffer);
         const auto top = static_cast<Real>(finite(kernels.max_exponent(c, factor, zeros.data(), m)));
         offset_[static_cast<std::size_t>(i)] = -top;
-        sum_exponentials(kernels, c, factor, zeros.data(), -top, m, kernel_.data() + i * m);
+        Real* to = kernel_.data() + i * stride_;
+        sum_exponentials(kernels, c, factor, zeros.data(), -top, m, to);
+        std::fill(to + m, to + stride_, Real{0});
       }
     });
   }
@@ -68,12 +72,8 @@ class Kernel<Real>::Implementation {
     const isa::Kernels<double>& kernels = isa::kernels<double>();
     for (Index k = 0; k < batch; ++k) {
       double* of_k = out.data() + k * size;
-      double least = kInfinity;
-      for (Index i = 0; i < size; ++i) {
-        of_k[i] = static_cast<double>(sums[static_cast<std::size_t>(i * factors.width + k)]);
-        least = std::min(least, of_k[i]);
-      }
-      if (least < kSafe<Real>) {
+      std::copy_n(sums.begin() + k * isa::padded<Real>(size), size, of_k);
+      if (*std::min_element(of_k, of_k + size) < kSafe<Real>) {
         repair(in.row(k), transpose, of_k, pulse);
         continue;
       }
@@ -86,31 +86,37 @@ class Kernel<Real>::Implementation {
     return out;
   }
 
+  std::optional<Scalings> project(MatrixView<const double> b, MatrixView<const double> lambda, std::vector<double> psi,
+                                  Index count, Monitor& monitor) const {
+    const Index n = rows_.rows(), m = rows_.cols();
+    Pulse pulse(monitor);
+    const StoredKernel<Real> stored{.entries = {kernel_.data(), n, m, stride_}, .offset = offset_.data()};
+    return entropic::project(stored, b, lambda, std::move(psi), count, pulse);
+  }
+
  private:
-  /// Powers of two relative to the largest of each function, side by side.
+  /// Powers of two relative to the largest of each function.
   struct Factors {
     Factors(MatrixView<const double> in, const double* offset)
         : batch(in.rows),
-          width((in.rows + isa::kOverread<Real> - 1) / isa::kOverread<Real> * isa::kOverread<Real>),
+          stride(isa::padded<Real>(in.cols)),
           top(static_cast<std::size_t>(in.rows)),
-          powers(static_cast<std::size_t>(in.cols * width)) {
+          powers(static_cast<std::size_t>(in.rows * stride)) {
+      const Index size = in.cols;
       const isa::Kernels<double>& kernels = isa::kernels<double>();
       const FlushDenormals flush_denormals;
-      const AlignedVector<double> none(static_cast<std::size_t>(in.cols));
+      const AlignedVector<double> none(static_cast<std::size_t>(size));
       const double* c = offset != nullptr ? offset : none.data();
       AlignedVector<double> e(none.size());
       for (Index k = 0; k < batch; ++k) {
-        const double largest = finite(kernels.max_exponent(c, 1.0, in.row(k), in.cols));
+        const double largest = finite(kernels.max_exponent(c, 1.0, in.row(k), size));
         top[static_cast<std::size_t>(k)] = largest;
-        sum_exponentials(kernels, c, 1.0, in.row(k), -largest, in.cols, e.data());
-        for (Index j = 0; j < in.cols; ++j) {
-          powers[static_cast<std::size_t>(j * width + k)] = static_cast<Real>(e[static_cast<std::size_t>(j)]);
-        }
+        sum_exponentials(kernels, c, 1.0, in.row(k), -largest, size, e.data());
+        std::copy(e.begin(), e.end(), powers.begin() + k * stride);
       }
     }
 
-    Index batch;
-    Index width;  ///< of a row, padded to whole vectors
+    Index batch, stride;
     std::vector<double> top;
     AlignedVector<Real> powers;
   };
@@ -120,34 +126,35 @@ class Kernel<Real>::Implementation {
 
   UnfilledVector<Real> rows(const Factors& factors, Pulse& pulse) const {
     const Index n = rows_.rows(), m = rows_.cols();
-    UnfilledVector<Real> sums(static_cast<std::size_t>(n * factors.width));
+    const Index stride = isa::padded<Real>(n);
+    UnfilledVector<Real> sums(static_cast<std::size_t>(factors.batch * stride));
     parallel_for(n, grain(m), [&](Index begin, Index end) {
       Index since = 0;
       pulse.beat((end - begin) * m * factors.batch, since);
       const FlushDenormals flush_denormals;
-      isa::kernels<Real>().multiply_few(kernel_.data() + begin * m, m, factors.powers.data(), factors.width,
-                                        end - begin, m, factors.batch, sums.data() + begin * factors.width,
-                                        factors.width);
+      isa::kernels<Real>().multiply_functions(kernel_.data() + begin * stride_, stride_, factors.powers.data(),
+                                              factors.stride, end - begin, m, factors.batch, sums.data() + begin,
+                                              stride);
     });
     return sums;
   }
 
   UnfilledVector<Real> columns(const Factors& factors, Pulse& pulse) const {
-    const Index n = rows_.rows(), m = rows_.cols(), width = factors.width;
-    UnfilledVector<Real> sums(static_cast<std::size_t>(m * width));
+    const Index n = rows_.rows(), m = rows_.cols();
+    UnfilledVector<Real> sums(static_cast<std::size_t>(factors.batch * stride_));
+    std::fill(sums.begin(), sums.end(), Real{0});
     // Threads share the columns, so that each sum has one order of its terms.
     constexpr Index kColumns = 256;
     parallel_for(m, kColumns, [&](Index begin, Index end) {
-      const auto first = sums.begin() + begin * width;
-      std::fill(first, first + (end - begin) * width, Real{0});
       Index since = 0;
       const Index step = grain(end - begin);
       for (Index i = 0; i < n; i += step) {
         const Index some = std::min(step, n - i);
         pulse.beat(some * (end - begin) * factors.batch, since);
         const FlushDenormals flush_denormals;
-        isa::kernels<Real>().add_transposed(kernel_.data() + i * m + begin, m, factors.powers.data() + i * width, width,
-                                            some, end - begin, factors.batch, sums.data() + begin * width, width);
+        isa::kernels<Real>().add_transposed(kernel_.data() + i * stride_ + begin, stride_, factors.powers.data() + i,
+                                            factors.stride, some, end - begin, factors.batch, sums.data() + begin,
+                                            stride_);
       }
     });
     return sums;
@@ -184,6 +191,7 @@ class Kernel<Real>::Implementation {
   Rows<Real> rows_;
   double scale_;
   std::vector<double> offset_;
+  Index stride_;
   UnfilledVector<Real> kernel_;
 };
 
@@ -201,6 +209,12 @@ Kernel<Real>::Kernel(Kernel&&) noexcept = default;
 template <class Real>
 std::vector<double> Kernel<Real>::log_sums(MatrixView<const double> in, bool transpose, Monitor& monitor) const {
   return implementation_->log_sums(in, transpose, monitor);
+}
+
+template <class Real>
+std::optional<Scalings> Kernel<Real>::project(MatrixView<const double> b, MatrixView<const double> lambda,
+                                              std::vector<double> psi, Index count, Monitor& monitor) const {
+  return implementation_->project(b, lambda, std::move(psi), count, monitor);
 }
 
 template class Kernel<float>;
@@ -227,10 +241,10 @@ std::vector<double> GridKernel::log_sums(MatrixView<const double> in, Monitor& m
   return implementation_->on_grid.log_sums(std::vector<double>(in.row(0), in.row(in.rows)), pulse);
 }
 
-std::optional<Scalings> GridKernel::project(MatrixView<const double> b, VectorView<const double> lambda, Scalings from,
-                                            Index count, Monitor& monitor) {
+std::optional<Scalings> GridKernel::project(MatrixView<const double> b, VectorView<const double> lambda,
+                                            std::vector<double> psi, Index count, Monitor& monitor) {
   Pulse pulse(monitor);
-  return entropic::project(implementation_->on_grid, b, lambda, std::move(from), count, pulse);
+  return entropic::project(implementation_->on_grid, b, lambda, std::move(psi), count, pulse);
 }
 
 }  // namespace otfast::entropic

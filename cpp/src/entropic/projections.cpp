@@ -10,10 +10,7 @@
 namespace otfast::entropic {
 namespace {
 
-/// Sums of the products of a kernel with numbers up to `kLargest` are good above `kLeast`: what underflow takes from
-/// them is less than rounding takes.
-constexpr double kLargest = 0x1p300;
-constexpr double kLeast = 0x1p-600;
+constexpr double kLeast = kRange<double>.least, kLargest = kRange<double>.largest;
 
 /// out_k = a_k / b_k; false if there are products b out of range, or quotients. One row of a serves all, or each has
 /// its own.
@@ -45,17 +42,18 @@ void to_logarithms(std::vector<double>& x) {
 }  // namespace
 
 std::optional<Scalings> project(const GridOperator& kernel, MatrixView<const double> b, VectorView<const double> lambda,
-                                Scalings from, Index count, Pulse& pulse) {
+                                std::vector<double> psi, Index count, Pulse& pulse) {
   const isa::Kernels<double>& kernels = isa::kernels<double>();
   const Index n = b.cols;
-  std::vector<double> u = std::move(from.alpha), sums = std::move(from.psi), v(u.size());
+  std::vector<double> sums = std::move(psi), v(sums.size()), u(sums.size());
   std::vector<double> logs(u.size()), mean(static_cast<std::size_t>(n)), scratch;
-  // A gauge in which the largest u is 1.
-  const double top = *std::max_element(u.begin(), u.end());
-  for (double& value : u) value -= top;
+  // A factor of psi is one of w, and leaves u as it is.
+  const double top = *std::max_element(sums.begin(), sums.end());
   for (double& value : sums) value -= top;
-  if (!to_powers(u) || !to_powers(sums)) return std::nullopt;
+  if (!to_powers(sums)) return std::nullopt;
+  Index since = 0;
   for (Index iteration = 0; iteration < count; ++iteration) {
+    pulse.beat(b.rows * n, since);  // products on a small grid are too short for a beat of their own
     if (!divide(b.data, n, sums, b.rows, v)) return std::nullopt;
     kernel.multiply(v, sums, scratch, pulse);
     kernels.logarithms(sums.data(), b.rows * n, logs.data());
@@ -66,7 +64,7 @@ std::optional<Scalings> project(const GridOperator& kernel, MatrixView<const dou
     kernel.multiply(u, sums, scratch, pulse);
   }
   if (*std::min_element(sums.begin(), sums.end()) < kLeast) return std::nullopt;
-  Scalings to{.alpha = std::move(u), .beta = std::move(v), .psi = std::move(sums), .log_w = mean, .mean_phi = mean};
+  Scalings to{.alpha = std::move(u), .beta = std::move(v), .psi = std::move(sums), .log_w = mean};
   to_logarithms(to.beta);
   to_logarithms(to.psi);
   for (Index k = 0; k < b.rows; ++k) {

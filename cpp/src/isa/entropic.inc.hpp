@@ -100,14 +100,6 @@ inline Vector<T> power_of_two(Vector<T> x) {
 
 #endif
 
-/// The sum (or the largest) of the lanes of a vector.
-template <class T>
-inline T add_lanes(Vector<T> v) {
-  T sum{};
-  for (Index lane = 0; lane < kLanes<T>; ++lane) sum += v[lane];
-  return sum;
-}
-
 template <class V>
 inline V higher(V a, V b) {
   return a < b ? b : a;

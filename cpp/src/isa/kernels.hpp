@@ -43,6 +43,12 @@ struct Coordinates {
 template <class T>
 inline constexpr Index kOverread = 64 / static_cast<Index>(sizeof(T));
 
+/// The length of a row of n numbers that is filled up to whole vectors: each begins on a cache line if the first does.
+template <class T>
+constexpr Index padded(Index n) {
+  return (n + kOverread<T> - 1) / kOverread<T> * kOverread<T>;
+}
+
 /// How a kernel along an axis is cut, and how many lines are multiplied at once.
 inline constexpr Index kAxisBlock = 8;
 inline constexpr Index kAxisLines = 64;
@@ -155,10 +161,16 @@ struct Kernels {
   /// dots[r] = sum_j rows[r * stride + j] * v[j], for `count` rows of n <= 4096 entries.
   void (*dot_rows)(const T* rows, Index stride, const T* v, Index count, Index n, T* dots);
 
-  /// out[r * out_stride + q] = sum_j a[r * a_stride + j] * b[j * b_stride + q] for r < rows, j < inner, q < n. Made for
-  /// few columns: `a` is read in place, and as often as they fill registers.
-  void (*multiply_few)(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
-                       Index out_stride);
+  /// out[f * out_stride + r] = sum_j a[r * a_stride + j] * x[f * x_stride + j] for r < rows, j < cols, f < functions.
+  /// Made for few functions: `a` is read in place, once. Rows of a and x are filled up with zeros to a multiple of
+  /// `kOverread<T>`.
+  void (*multiply_functions)(const T* a, Index a_stride, const T* x, Index x_stride, Index rows, Index cols,
+                             Index functions, T* out, Index out_stride);
+
+  /// out[f * out_stride + j] += sum_r u[f * u_stride + r] * a[r * a_stride + j], likewise; rows of out have the
+  /// room, too.
+  void (*add_transposed)(const T* a, Index a_stride, const T* u, Index u_stride, Index rows, Index cols,
+                         Index functions, T* out, Index out_stride);
 
   /// Products of a symmetric kernel of numbers in [0, 1], n x n, the diagonal of which is 1, with up to `kAxisLines`
   /// lines of numbers >= 0 along an axis; the results lie in `out` likewise. If `along` is 1 the lines lie one after
@@ -167,11 +179,6 @@ struct Kernels {
   /// `axis_scratch<T>(n)` numbers and starts on a cache line.
   void (*multiply_axis)(const T* kernel, const T* block_maxima, Index n, const T* in, Index along, Index lines,
                         T* scratch, T* out);
-
-  /// out[j * out_stride + q] += sum_r a[r * a_stride + j] * b[r * b_stride + q] for r < rows, j < cols, q < n. Rows of
-  /// b and out have room up to a multiple of `kOverread<T>`.
-  void (*add_transposed)(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index cols, Index n,
-                         T* out, Index out_stride);
 
   /// out = a / b.
   Quotients (*divide)(const T* a, const T* b, Index n, T* out);

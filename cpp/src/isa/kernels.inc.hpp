@@ -57,6 +57,20 @@ inline V lower(V a, V b) {
 
 // --- Rows of any cost.
 
+/// The sum of all lanes, by halves.
+template <class T, Index bytes = OTFAST_VECTOR_BYTES>
+inline T add_lanes(typename VectorType<T, bytes>::type v) {
+  if constexpr (bytes == 2 * sizeof(T)) {
+    return v[0] + v[1];
+  } else if constexpr (bytes == 16) {
+    return (v[0] + v[1]) + (v[2] + v[3]);
+  } else {
+    typename VectorType<T, bytes / 2>::type halves[2];
+    __builtin_memcpy(halves, &v, sizeof v);
+    return add_lanes<T, bytes / 2>(halves[0] + halves[1]);
+  }
+}
+
 /// The least lane, by halves.
 template <class Number, class V>
 inline Number least_lane(V v) {
@@ -514,18 +528,6 @@ void sharpen(const float* u, const float* v, Index stride, Index rows, float* ke
   }
 }
 
-/// The sum of all lanes, by halves.
-template <Index bytes>
-inline float sum_lanes(typename VectorType<float, bytes>::type v) {
-  if constexpr (bytes == 16) {
-    return (v[0] + v[1]) + (v[2] + v[3]);
-  } else {
-    typename VectorType<float, bytes / 2>::type halves[2];
-    __builtin_memcpy(halves, &v, sizeof v);
-    return sum_lanes<bytes / 2>(halves[0] + halves[1]);
-  }
-}
-
 /// u = a / K v for `R` rows, whose part of K^T u is added to `sums`.
 template <Index R, bool over>
 inline void scale_rows(const float* kernel, Index stride, const float* a, const float* v, float* u, float* sums) {
@@ -535,7 +537,7 @@ inline void scale_rows(const float* kernel, Index stride, const float* a, const 
     for (Index r = 0; r < R; ++r) dot[r] += load(kernel + r * stride + j) * load(v + j);
   }
   for (Index r = 0; r < R; ++r) {
-    const float next = a[r] / sum_lanes<OTFAST_VECTOR_BYTES>(dot[r]);
+    const float next = a[r] / add_lanes<float>(dot[r]);
     u[r] = over ? next * square_root(next / u[r]) : next;
   }
   for (Index j = 0; j < stride; j += kFloats) {
@@ -570,6 +572,7 @@ void scale_once(const float* kernel, Index stride, const float* a, const float* 
 }  // namespace otfast::isa
 
 #include "isa/entropic.inc.hpp"
+#include "isa/functions.inc.hpp"
 #include "isa/product.inc.hpp"
 #include "isa/scaling.inc.hpp"
 
@@ -595,9 +598,9 @@ constexpr Kernels<T> kTable{
     .raise_columns = raise_columns<T>,
     .add_rows = add_rows<T>,
     .dot_rows = dot_rows<T>,
-    .multiply_few = multiply_few<T>,
-    .multiply_axis = multiply_axis<T>,
+    .multiply_functions = multiply_functions<T>,
     .add_transposed = add_transposed<T>,
+    .multiply_axis = multiply_axis<T>,
     .divide = divide<T>,
     .logarithms = logarithms<T>,
     .find_above = find_above<T>,

@@ -1,4 +1,4 @@
-// Products of kernels with scalings, quotients and logarithms: part of kernels.inc.hpp, whose rules hold here, too.
+// Products along an axis, quotients and logarithms: part of kernels.inc.hpp, whose rules hold here, too.
 #pragma once
 
 namespace otfast::isa {
@@ -9,9 +9,6 @@ namespace {
 constexpr Index kRows = OTFAST_VECTOR_BYTES == 64 ? 8 : 6;  // of 32 or 16 registers
 template <class T>
 constexpr Index kPanel = 2 * kLanes<T>;
-
-/// The length of their sums: what of `b` fits the first cache.
-constexpr Index kDepth = 256;
 
 /// R rows of V vectors; those of the panel follow each other.
 template <Index R, Index V, class T>
@@ -61,79 +58,6 @@ inline void multiply_last(const T* a, Index a_stride, const T* panel, Index rows
       T* to = out + (r + k) * out_stride;
       for (Index q = 0; q < width; ++q) to[q] = is_first ? part[k * kWidth + q] : to[q] + part[k * kWidth + q];
     }
-  }
-}
-
-template <class T>
-void multiply_few(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index inner, Index n, T* out,
-                  Index out_stride) {
-  // In memory the rows of a panel lie apart, often by a power of two, so that few places of a cache would hold them.
-  T panel[kDepth * kPanel<T>];
-  for (Index j = 0; j < inner; j += kDepth) {
-    const Index depth = inner - j < kDepth ? inner - j : kDepth;
-    const bool is_first = j == 0;
-    for (Index q = 0; q < n; q += kPanel<T>) {
-      const T* from = b + j * b_stride + q;
-      const Index width = n - q < kPanel<T> ? n - q : kPanel<T>;
-      const Index room = width > kLanes<T> ? kPanel<T> : kLanes<T>;
-      for (Index d = 0; d < depth; ++d) {
-        T* to = panel + d * room;
-        if (width == kPanel<T>) {
-          store(to, load(from + d * b_stride));
-          store(to + kLanes<T>, load(from + d * b_stride + kLanes<T>));
-        } else {
-          for (Index k = 0; k < room; ++k) to[k] = k < width ? from[d * b_stride + k] : T{};
-        }
-      }
-      if (width == kPanel<T>) {
-        multiply_rows<2>(a + j, a_stride, panel, rows, depth, is_first, out + q, out_stride);
-      } else if (width > kLanes<T>) {
-        multiply_last<2>(a + j, a_stride, panel, rows, depth, is_first, out + q, out_stride, width);
-      } else {
-        multiply_last<1>(a + j, a_stride, panel, rows, depth, is_first, out + q, out_stride, width);
-      }
-    }
-  }
-}
-
-/// R rows of `a`, and V vectors of the sums.
-template <Index R, Index V, class T>
-inline void add_panel(const T* a, Index a_stride, const T* b, Index b_stride, Index cols, T* out, Index out_stride) {
-  Vector<T> factor[R][V];
-  for (Index r = 0; r < R; ++r) {
-    for (Index v = 0; v < V; ++v) factor[r][v] = load(b + r * b_stride + v * kLanes<T>);
-  }
-  for (Index j = 0; j < cols; ++j) {
-    for (Index v = 0; v < V; ++v) {
-      T* to = out + j * out_stride + v * kLanes<T>;
-      Vector<T> sum = load(to);
-      for (Index r = 0; r < R; ++r) sum += a[r * a_stride + j] * factor[r][v];
-      store(to, sum);
-    }
-  }
-}
-
-template <Index V, class T>
-inline void add_rows_of_panel(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index cols, T* out,
-                              Index out_stride) {
-  Index r = 0;
-  for (; r + kRows <= rows; r += kRows) {
-    add_panel<kRows, V>(a + r * a_stride, a_stride, b + r * b_stride, b_stride, cols, out, out_stride);
-  }
-  for (; r < rows; ++r) add_panel<1, V>(a + r * a_stride, a_stride, b + r * b_stride, b_stride, cols, out, out_stride);
-}
-
-template <class T>
-void add_transposed(const T* a, Index a_stride, const T* b, Index b_stride, Index rows, Index cols, Index n, T* out,
-                    Index out_stride) {
-  for (Index j = 0; j < cols; j += kDepth) {  // sums that stay in the first cache
-    const Index some = cols - j < kDepth ? cols - j : kDepth;
-    T* sums = out + j * out_stride;
-    Index q = 0;
-    for (; q + kLanes<T> < n; q += kPanel<T>) {
-      add_rows_of_panel<2>(a + j, a_stride, b + q, b_stride, rows, some, sums + q, out_stride);
-    }
-    if (q < n) add_rows_of_panel<1>(a + j, a_stride, b + q, b_stride, rows, some, sums + q, out_stride);
   }
 }
 

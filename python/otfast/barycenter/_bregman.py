@@ -25,9 +25,6 @@ _LN2 = math.log(2.0)
 #: Every so many iterations the plans are compared with the measures.
 _PERIOD = 10
 
-#: And so many where the number of iterations is given; in between, Ctrl-C may not be heard on small grids.
-_LONG_PERIOD = 100
-
 _INFEASIBLE = (
     "there is no barycenter on this support: of its points none has a way to all measures, or a point of a "
     "measure has none to them (costs +inf in C)"
@@ -282,7 +279,7 @@ def _solve(
     iteration = 0
     while status == "iteration_limit" and iteration < max_iter:
         # Plans are compared with the measures where somebody listens, and now and then.
-        step = 1 if report is not None else _PERIOD if tol > 0.0 else _LONG_PERIOD
+        step = 1 if report is not None else _PERIOD if tol > 0.0 else max_iter
         step = min(step, max_iter - iteration)
         now, psi = _project_often(problem, now, psi, step)
         iteration += step
@@ -304,15 +301,12 @@ def _project_often(problem: Problem, now: Scalings, psi: _Array, count: int) -> 
     """Do `count` iterations; `psi` are the products of the kernels with 2^alpha, before and after."""
     kernel = problem.kernel
     if kernel.projector is not None and problem.is_plain:
-        states = zip(problem.weights, now.alpha, psi, strict=True)
-        done = [
-            kernel.projector(problem.b, weights, alpha, before, count) for weights, alpha, before in states
-        ]
-        after = [state for state in done if state is not None]
-        if len(after) == len(done):
-            joined = {key: np.stack([state[key] for state in after]) for key in after[0]}
-            psi = joined.pop("psi")
-            return Scalings(**joined, log_d=now.log_d, self_error=now.self_error), psi
+        after = kernel.projector(problem.b, problem.weights, psi.reshape(-1, psi.shape[-1]), count)
+        if after is not None:
+            log_w = after["log_w"]
+            alpha, beta = after["alpha"].reshape(now.alpha.shape), after["beta"].reshape(psi.shape)
+            scalings = Scalings(log_w, alpha, log_w, beta, now.log_d, now.self_error)
+            return scalings, after["psi"].reshape(psi.shape)
         kernel.projector = None  # what has left the range of doubles once does not return
     for _ in range(count):
         now = _project(problem, now, psi)

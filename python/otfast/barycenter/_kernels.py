@@ -24,15 +24,16 @@ _Array = NDArray[np.float64]
 #: x, transpose ↦ log2 Σ exp(−C_ij/ε) 2^(x_j) for the rows of x: over the columns j or, transposed, the rows.
 LogSums = Callable[[_Array, bool], _Array]
 
-#: Many projections in one go, see `GridKernel.project` of the core.
-Projector = Callable[[_Array, _Array, _Array, _Array, int], dict[str, _Array] | None]
+#: Many projections in one go, see `Kernel64.project` of the core: of the measures, the weights `(L, K)`, the
+#: products ψ `(L K, m)` and a number of projections.
+Projector = Callable[[_Array, _Array, _Array, int], dict[str, _Array] | None]
 
 
 class LogKernel(ABC):
     """Sums Σ_j exp(−C_ij/ε) 2^(x_j), and their logarithms to base 2."""
 
     projector: Projector | None = None
-    """Does many projections in one go, for one problem whose numbers double precision spans."""
+    """Does many projections in one go, for problems whose numbers the precision of the kernel spans."""
 
     @abstractmethod
     def to_support(self, x: _Array) -> _Array:
@@ -61,7 +62,7 @@ class SharedKernel(LogKernel):
     def __init__(self, log_sums: LogSums, count: int) -> None:
         self._log_sums = log_sums
         self._count = count
-        self.projector = log_sums.project if isinstance(log_sums, _GridKernel) else None
+        self.projector = log_sums.project if isinstance(log_sums, _GridKernel | _DenseKernel) else None
 
     def to_support(self, x: _Array) -> _Array:
         """Sum over the columns."""
@@ -145,10 +146,19 @@ class _GridKernel:
 
     def __init__(self, grid: Grid, epsilon: float, monitor: Monitor | None) -> None:
         self._kernel = _core.GridKernel(grid.axis_costs(), epsilon, monitor)
-        self.project = self._kernel.project
 
     def __call__(self, x: _Array, transpose: bool) -> _Array:
         return self._kernel.log_sums(x)
+
+    def project(self, b: _Array, weights: _Array, psi: _Array, count: int) -> dict[str, _Array] | None:
+        """Project for one problem after the other: batches of lines fill the vectors anyway."""
+        parts = []
+        for row, of_row in zip(weights, np.split(psi, len(weights)), strict=True):
+            part = self._kernel.project(b, row[None], np.ascontiguousarray(of_row), count)
+            if part is None:
+                return None
+            parts.append(part)
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 class _DenseKernel:
@@ -158,6 +168,7 @@ class _DenseKernel:
         single = cost.dtype == np.float32 and not wide
         kernel: type[_core.Kernel32 | _core.Kernel64] = _core.Kernel32 if single else _core.Kernel64
         self._kernel = kernel(cost.core, epsilon, monitor)  # type: ignore[arg-type]
+        self.project = self._kernel.project
 
     def __call__(self, x: _Array, transpose: bool) -> _Array:
         return self._kernel.log_sums(x, transpose)

@@ -13,6 +13,15 @@
 
 namespace otfast::entropic {
 
+/// Scalings u = 2^alpha, v = 2^beta of the plans between measures b_k and their barycenter w, for each of L problems:
+/// all in C order.
+struct Scalings {
+  std::vector<double> alpha;  ///< (L, K, n)
+  std::vector<double> beta;   ///< (L, K, m)
+  std::vector<double> psi;    ///< (L, K, m), log2 of the products of the kernel with u
+  std::vector<double> log_w;  ///< (L, n), as is: sum_k lambda_k log2 of the products of the kernel with v_k
+};
+
 /// The kernel of any cost, kept in the precision Real: n m numbers.
 template <class Real>
 class Kernel {
@@ -27,17 +36,15 @@ class Kernel {
   /// `transpose`, over rows for all columns. -inf where there is no way.
   std::vector<double> log_sums(MatrixView<const double> in, bool transpose, Monitor& monitor) const;
 
+  /// Does `count` Bregman projections on the barycenter of the rows of b (K, m), for each row of lambda (L, K), from
+  /// psi (L, K, m): v_k = b_k / psi_k, w = prod_k (K v_k)^lambda_k, u_k = w / K v_k, psi_k = K^T u_k. Nothing comes out
+  /// if the arithmetic does not span the numbers.
+  std::optional<Scalings> project(MatrixView<const double> b, MatrixView<const double> lambda, std::vector<double> psi,
+                                  Index count, Monitor& monitor) const;
+
  private:
   class Implementation;
   std::unique_ptr<Implementation> implementation_;
-};
-
-/// Scalings u = 2^alpha, v = 2^beta of the plans between measures b_k and their barycenter w, each (K, n) in C order.
-struct Scalings {
-  std::vector<double> alpha, beta;
-  std::vector<double> psi;       ///< log2 of the products of the kernel with u
-  std::vector<double> log_w;     ///< (n), as is
-  std::vector<double> mean_phi;  ///< sum_k lambda_k log2 of the products of the kernel with v_k
 };
 
 /// The same on a grid, axis by axis; symmetric.
@@ -50,10 +57,8 @@ class GridKernel {
   /// log2 sum_j 2^(in_kj - c_ij), a row of results for each row of `in`.
   std::vector<double> log_sums(MatrixView<const double> in, Monitor& monitor);
 
-  /// Does `count` Bregman projections on the barycenter of the rows of b with the weights lambda, from alpha and psi:
-  /// v_k = b_k / K u_k, w = prod_k (K v_k)^lambda_k, u_k = w / K v_k. Nothing comes out if double precision does not
-  /// span the numbers.
-  std::optional<Scalings> project(MatrixView<const double> b, VectorView<const double> lambda, Scalings from,
+  /// `Kernel::project`, for one lambda.
+  std::optional<Scalings> project(MatrixView<const double> b, VectorView<const double> lambda, std::vector<double> psi,
                                   Index count, Monitor& monitor);
 
  private:
