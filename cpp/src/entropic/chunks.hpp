@@ -1,8 +1,9 @@
-// A loop over rows whose parts are summed in a fixed order.
+// Loops over rows: those whose parts are summed in a fixed order, and what goes on inside one thread.
 #pragma once
 
 #include <algorithm>
 
+#include "otfast/core/denormals.hpp"
 #include "otfast/core/pulse.hpp"
 #include "otfast/core/threads.hpp"
 
@@ -28,5 +29,20 @@ struct Chunks {
     parallel_for(rows, grain, [&](Index begin, Index end) { body(begin / grain, begin, end); });
   }
 };
+
+/// body(first, count) for groups of rows of `cols` pairs, with denormals flushed. Between runs of groups the pulse
+/// beats: setting the floating-point mode for every group would cost a fifth of its time.
+template <class Body>
+void for_groups(Index begin, Index end, Index group, Index cols, Pulse& pulse, const Body& body) {
+  constexpr Index kPairs = Index{1} << 16;
+  const Index run = std::max<Index>(kPairs / (group * cols), 1) * group;
+  Index since = 0;
+  for (Index start = begin; start < end; start += run) {
+    const Index stop = std::min(start + run, end);
+    pulse.beat((stop - start) * cols, since);
+    const FlushDenormals flush_denormals;
+    for (Index first = start; first < stop; first += group) body(first, std::min(group, stop - first));
+  }
+}
 
 }  // namespace otfast::entropic

@@ -10,7 +10,6 @@
 #include "column_sums.hpp"
 #include "isa/kernels.hpp"
 #include "otfast/core/aligned.hpp"
-#include "otfast/core/denormals.hpp"
 
 namespace otfast::entropic {
 
@@ -96,11 +95,7 @@ std::vector<double> StoredEntries<Entry>::pass(const std::vector<double>& x, con
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunks.count));
   chunks.run([&](Index chunk, Index begin, Index end) {
     ColumnSums<float> sums(cols_, stride_);
-    Index since = 0;
-    for (Index first = begin; first < end; first += group) {
-      const Index count = std::min(group, end - first);
-      pulse.beat(count * cols_, since);
-      const FlushDenormals flush_denormals;
+    for_groups(begin, end, group, cols_, pulse, [&](Index first, Index count) {
       const Entry* rows = entries_.data() + first * stride_;
       float dots[kMost] = {}, weights[kMost];
       for (Index j = 0; j < cols_; j += kRun) {
@@ -112,7 +107,7 @@ std::vector<double> StoredEntries<Entry>::pass(const std::vector<double>& x, con
         weights[r] = static_cast<float>(weight(first + r, static_cast<double>(dots[r]), unit));
       }
       sums.add(rows, stride_, weights, count);
-    }
+    });
     parts[static_cast<std::size_t>(chunk)] = sums.total();
   });
   return add_all(parts);

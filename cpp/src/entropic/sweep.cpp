@@ -49,11 +49,7 @@ std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<do
   AlignedVector<Real> entries(static_cast<std::size_t>(n * group));
   ColumnSums<Real> sums(n);
   Real weight[kGroup] = {};
-  Index since = 0;
-  for (Index first = begin; first < end; first += group) {
-    const Index count = std::min(group, end - first);
-    pulse.beat(count * n, since);
-    const FlushDenormals flush_denormals;
+  for_groups(begin, end, group, n, pulse, [&](Index first, Index count) {
     for (Index r = 0; r < count; ++r) {
       const Index i = first + r;
       Real* e = entries.data() + r * n;
@@ -76,7 +72,7 @@ std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<do
       if (keep != nullptr) keep->put(chunk, i, e, {static_cast<double>(sum), softmin, mass});
     }
     sums.add(entries.data(), n, weight, count);
-  }
+  });
   return sums.total();
 }
 
