@@ -64,11 +64,27 @@ class ColumnSums {
     note(count);
   }
 
+  /// The same for some columns of rows, in their places or, packed, from the first of them on; `note` follows when all
+  /// have been added.
+  void add_part(const Real* rows, Index stride, const Real* weights, Index count, Index begin, Index end) {
+    isa::kernels<Real>().add_rows(rows + begin, stride, weights, count, end - begin, recent_.data() + begin);
+  }
+
+  void add_part(const isa::Packed* rows, Index stride, const float* weights, Index count, Index begin, Index end) {
+    isa::kernels<float>().add_packed_rows(rows, stride, weights, count, end - begin, recent_.data() + begin);
+  }
+
   /// Adds what `add_one(sums)` adds of one more row.
   template <class AddOne>
   void add_with(const AddOne& add_one) {
     add_one(recent_.data());
     note(1);
+  }
+
+  /// So many more rows are in the sums.
+  void note(Index count) {
+    pending_ += count;
+    if (pending_ >= kPending) flush();
   }
 
   const std::vector<double>& total() {
@@ -78,11 +94,6 @@ class ColumnSums {
 
  private:
   static constexpr Index kPending = 64;
-
-  void note(Index count) {
-    pending_ += count;
-    if (pending_ >= kPending) flush();
-  }
 
   void flush() {
     for (std::size_t j = 0; j < total_.size(); ++j) {

@@ -49,8 +49,8 @@ class GridPlan final : public KeptPlan {
   explicit GridPlan(const GridPairs& pairs) : pairs_(pairs) {}
 
   void clear(const Chunks&) override {}
-  void put(Index, Index, const float*, const RowFacts&) override {}
-  void put(Index, Index, const double*, const RowFacts&) override {}
+  void put(Index, const RowGroup<float>&) override {}
+  void put(Index, const RowGroup<double>&) override {}
 
   void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override {
     if (pairs_.is_linear_) {

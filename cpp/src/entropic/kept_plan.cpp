@@ -2,11 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
 
 namespace otfast::entropic {
+namespace {
+
+/// Rows that a sweep puts at once.
+constexpr Index kMostRows = 4;
+
+/// Entries of a row that are kept, for the pulse.
+constexpr Index kTypical = 1024;
+
+/// The length of packed entries.
+constexpr Index padded(Index n) { return (n + isa::kPackedRow - 1) / isa::kPackedRow * isa::kPackedRow; }
+
+}  // namespace
 
 // --- All entries.
 
@@ -36,40 +49,57 @@ void SparsePlan::clear(const Chunks& chunks) {
 }
 
 template <class Real>
-void SparsePlan::put_row(Index chunk, const Real* e, const RowFacts& row) {
+void SparsePlan::put_rows(Index chunk, const RowGroup<Real>& rows) {
   Part& part = parts_[static_cast<std::size_t>(chunk)];
-  const auto threshold = static_cast<Real>(kNegligible * row.sum);
-  const Index count = row.sum > 0.0 ? isa::kernels<Real>().find_above(e, threshold, cols_, part.found.data()) : 0;
-  double kept = 0.0;
-  for (Index k = 0; k < count; ++k) kept += static_cast<double>(e[part.found[static_cast<std::size_t>(k)]]);
-  for (Index k = 0; k < count; ++k) {
-    const Node j = part.found[static_cast<std::size_t>(k)];
-    part.cols.push_back(j);
-    part.values.push_back(static_cast<float>(static_cast<double>(e[j]) / kept));
+  for (Index r = 0; r < rows.count; ++r) {
+    const RowFacts& row = rows.facts[r];
+    const Real* e = rows.e + r * rows.stride;
+    const auto threshold = static_cast<Real>(kNegligible * row.sum);
+    Index count = 0;
+    for (const auto [begin, end] : rows.runs) {
+      if (!(row.sum > 0.0)) break;
+      Node* found = part.found.data() + count;
+      const Index more = isa::kernels<Real>().find_above(e + begin, threshold, end - begin, found);
+      for (Index k = 0; k < more; ++k) found[k] += static_cast<Node>(begin);
+      count += more;
+    }
+    double kept = 0.0;
+    for (Index k = 0; k < count; ++k) kept += static_cast<double>(e[part.found[static_cast<std::size_t>(k)]]);
+    for (Index k = 0; k < count; ++k) {
+      const Node j = part.found[static_cast<std::size_t>(k)];
+      part.cols.push_back(j);
+      part.values.push_back(static_cast<float>(static_cast<double>(e[j]) / kept));
+    }
+    part.start.push_back(static_cast<Index>(part.cols.size()));
+    part.masses.push_back(row.mass);
   }
-  part.start.push_back(static_cast<Index>(part.cols.size()));
-  part.masses.push_back(row.mass);
 }
 
 void SparsePlan::multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const {
-  out.assign(static_cast<std::size_t>(cols_), 0.0);
-  Index since = 0;
-  for (const Part& part : parts_) {
-    for (std::size_t i = 0; i < part.masses.size(); ++i) {
-      const Index begin = part.start[i], end = part.start[i + 1];
-      double dot = 0.0;
-      for (Index k = begin; k < end; ++k) {
-        dot += static_cast<double>(part.values[static_cast<std::size_t>(k)]) *
-               x[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])];
-      }
-      const double weighted = part.masses[i] * dot;
-      for (Index k = begin; k < end; ++k) {
-        out[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])] +=
-            static_cast<double>(part.values[static_cast<std::size_t>(k)]) * weighted;
+  std::vector<std::vector<double>> sums(parts_.size());
+  parallel_for(static_cast<Index>(parts_.size()), 1, [&](Index first, Index last) {
+    for (Index p = first; p < last; ++p) {
+      const Part& part = parts_[static_cast<std::size_t>(p)];
+      std::vector<double>& sum = sums[static_cast<std::size_t>(p)];
+      sum.assign(static_cast<std::size_t>(cols_), 0.0);
+      Index since = 0;
+      for (std::size_t i = 0; i < part.masses.size(); ++i) {
+        const Index begin = part.start[i], end = part.start[i + 1];
+        pulse.beat(end - begin, since);
+        double dot = 0.0;
+        for (Index k = begin; k < end; ++k) {
+          dot += static_cast<double>(part.values[static_cast<std::size_t>(k)]) *
+                 x[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])];
+        }
+        const double weighted = part.masses[i] * dot;
+        for (Index k = begin; k < end; ++k) {
+          sum[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])] +=
+              static_cast<double>(part.values[static_cast<std::size_t>(k)]) * weighted;
+        }
       }
     }
-    pulse.beat(static_cast<Index>(part.cols.size()), since);
-  }
+  });
+  out = add_all(sums);
 }
 
 void SparsePlan::diagonal(std::vector<double>& out) const {
@@ -84,6 +114,109 @@ void SparsePlan::diagonal(std::vector<double>& out) const {
   }
 }
 
+// --- The blocks that matter.
+
+BlockPlan::BlockPlan(Index cols) : cols_(cols) {}
+
+void BlockPlan::clear(const Chunks& chunks) {
+  parts_.resize(static_cast<std::size_t>(chunks.count));
+  for (Part& part : parts_) {
+    part.groups.clear();
+    part.facts.clear();
+    part.runs.clear();
+    part.entries.clear();
+    part.diagonal.assign(static_cast<std::size_t>(cols_), 0.0);
+  }
+}
+
+template <class Real>
+void BlockPlan::put_rows(Index chunk, const RowGroup<Real>& rows) {
+  Part& part = parts_[static_cast<std::size_t>(chunk)];
+  double shift = -std::numeric_limits<double>::infinity();
+  for (Index r = 0; r < rows.count; ++r) {
+    if (rows.facts[r].mass > 0.0) shift = std::max(shift, rows.facts[r].softmin);
+  }
+  rows.active->list(rows.promised, shift, -std::log2(kNegligible), part.found);
+  Index stride = 0;
+  for (const auto [begin, end] : part.found) stride += padded(end - begin);
+  const std::size_t first_entry = part.entries.size();
+  const auto first_run = static_cast<Index>(part.runs.size());
+  part.groups.push_back({.count = rows.count,
+                         .stride = stride,
+                         .first_fact = static_cast<Index>(part.facts.size()),
+                         .first_run = first_run,
+                         .end_run = first_run + static_cast<Index>(part.found.size()),
+                         .first_entry = first_entry});
+  part.facts.insert(part.facts.end(), rows.facts, rows.facts + rows.count);
+  part.runs.insert(part.runs.end(), part.found.begin(), part.found.end());
+  part.entries.resize(first_entry + static_cast<std::size_t>(rows.count * stride));
+  isa::Packed* to = part.entries.data() + first_entry;
+  for (Index r = 0; r < rows.count; ++r) {
+    const RowFacts& row = rows.facts[r];
+    const double weight = row.sum > 0.0 ? row.mass / (row.sum * row.sum) : 0.0;
+    const Real* e = rows.e + r * rows.stride;
+    for (const auto [begin, end] : part.found) {
+      isa::kernels<Real>().pack(e + begin, end - begin, to);
+      to += padded(end - begin);
+      for (Index j = begin; j < end; ++j) {
+        const auto entry = static_cast<double>(e[j]);
+        part.diagonal[static_cast<std::size_t>(j)] += weight * entry * entry;
+      }
+    }
+  }
+}
+
+void BlockPlan::multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const {
+  const isa::Kernels<float>& kernels = isa::kernels<float>();
+  const double unit = unit_of(x);
+  AlignedVector<float> scaled = in_units<float>(x, unit);
+  scaled.resize(static_cast<std::size_t>(padded(cols_)), 0.0F);
+  std::vector<std::vector<double>> sums(parts_.size());
+  parallel_for(static_cast<Index>(parts_.size()), 1, [&](Index first, Index last) {
+    for (Index p = first; p < last; ++p) {
+      const Part& part = parts_[static_cast<std::size_t>(p)];
+      ColumnSums<float> columns(cols_, padded(cols_));
+      for_groups(0, static_cast<Index>(part.groups.size()), 1, 4 * kTypical, pulse, [&](Index g, Index) {
+        const Group& group = part.groups[static_cast<std::size_t>(g)];
+        const isa::Packed* const entries = part.entries.data() + group.first_entry;
+        const auto for_runs = [&](const auto& body) {
+          const isa::Packed* from = entries;
+          for (Index k = group.first_run; k < group.end_run; ++k) {
+            const auto [begin, end] = part.runs[static_cast<std::size_t>(k)];
+            for (Index j = begin; j < end; j += kRun) body(from + (j - begin), j, std::min(kRun, end - j));
+            from += padded(end - begin);
+          }
+        };
+        float dots[kMostRows] = {}, weights[kMostRows];
+        for_runs([&](const isa::Packed* rows, Index j, Index n) {
+          float some[kMostRows];
+          kernels.dot_packed_rows(rows, group.stride, scaled.data() + j, group.count, n, some);
+          for (Index r = 0; r < group.count; ++r) dots[r] += some[r];
+        });
+        for (Index r = 0; r < group.count; ++r) {
+          const RowFacts& row = part.facts[static_cast<std::size_t>(group.first_fact + r)];
+          weights[r] =
+              row.sum > 0.0 ? static_cast<float>(row.mass / (row.sum * row.sum) * static_cast<double>(dots[r])) : 0.0F;
+        }
+        for_runs([&](const isa::Packed* rows, Index j, Index n) {
+          columns.add_part(rows, group.stride, weights, group.count, j, j + n);
+        });
+        columns.note(group.count);
+      });
+      sums[static_cast<std::size_t>(p)] = columns.total();
+    }
+  });
+  out = add_all(sums);
+  for (double& value : out) value *= unit;
+}
+
+void BlockPlan::diagonal(std::vector<double>& out) const {
+  out.assign(static_cast<std::size_t>(cols_), 0.0);
+  for (const Part& part : parts_) {
+    for (std::size_t j = 0; j < out.size(); ++j) out[j] += part.diagonal[j];
+  }
+}
+
 // --- No entries.
 
 template <class Real>
@@ -92,6 +225,7 @@ void RecomputedPlan<Real>::multiply(const std::vector<double>& x, std::vector<do
   const double unit = unit_of(x);
   const AlignedVector<Real> scaled = in_units<Real>(x, unit);
   const AlignedVector<Real> v = in_units<Real>(v_, 1.0);
+  if (active_) active_->update(v.data());
   const Chunks chunks(rows_.rows(), n);
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunks.count));
   chunks.run([&](Index chunk, Index begin, Index end) {
@@ -99,16 +233,35 @@ void RecomputedPlan<Real>::multiply(const std::vector<double>& x, std::vector<do
     ColumnSums<Real> sums(n);
     typename Rows<Real>::Buffer buffer(rows_);
     AlignedVector<Real> e(static_cast<std::size_t>(n));
-    Index since = 0;
-    for (Index i = begin; i < end; ++i) {
-      pulse.beat(n, since);
+    std::vector<Run> runs{{0, n}};
+    std::vector<double> promised;
+    const auto add_row = [&](Index i, Index) {
       const RowFacts& row = facts_[static_cast<std::size_t>(i)];
-      if (row.mass == 0.0) continue;
-      const FlushDenormals flush_denormals;
-      const Real* c = rows_.row(i, buffer);
-      sum_exponentials(kernels, c, scale_, v.data(), static_cast<Real>(row.softmin), n, e.data());
-      const Real weight = static_cast<Real>(row.mass) * dot(kernels, e.data(), scaled.data(), n);
-      sums.add(e.data(), n, &weight, 1);
+      if (row.mass == 0.0) return;
+      Real product{0};
+      for (const auto [from, to] : runs) {
+        rows_.exponentials(i, from, to, scale_, v.data(), static_cast<Real>(row.softmin), e.data(), buffer);
+        product += dot(kernels, e.data() + from, scaled.data() + from, to - from);
+      }
+      const Real weight = static_cast<Real>(row.mass) * product;
+      for (const auto [from, to] : runs) sums.add_part(e.data(), n, &weight, 1, from, to);
+      sums.note(1);
+    };
+    // Rows of one block after the other.
+    const Index block = active_ ? ActiveColumns::kRows : end;
+    for (Index first = begin; first < end;) {
+      const Index last = std::min((first / block + 1) * block, end);
+      if (active_) {
+        double shift = -std::numeric_limits<double>::infinity();
+        for (Index i = first; i < last; ++i) {
+          const RowFacts& row = facts_[static_cast<std::size_t>(i)];
+          if (row.mass > 0.0) shift = std::max(shift, row.softmin);
+        }
+        active_->promise(first / block, promised);
+        active_->list(promised, shift, -std::log2(kNegligible), runs);
+      }
+      for_groups(first, last, 1, n, pulse, add_row);
+      first = last;
     }
     parts[static_cast<std::size_t>(chunk)] = sums.total();
   });

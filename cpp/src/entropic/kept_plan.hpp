@@ -1,8 +1,11 @@
 // The plan of one sweep, kept to be multiplied with.
 #pragma once
 
+#include <algorithm>
+#include <memory>
 #include <vector>
 
+#include "active_columns.hpp"
 #include "chunks.hpp"
 #include "otfast/core/views.hpp"
 #include "rows.hpp"
@@ -17,16 +20,28 @@ struct RowFacts {
   double mass;     ///< P_ij = mass p_ij
 };
 
+/// Some consecutive rows of a plan.
+template <class Real>
+struct RowGroup {
+  Index first, count;
+  const Real* e;  ///< entries in proportion to p_ij, row after row
+  Index stride;
+  const RowFacts* facts;
+  const std::vector<Run>& runs;         ///< outside them is nothing, in `e` neither
+  const ActiveColumns* active;          ///< null: the runs are all columns
+  const std::vector<double>& promised;  ///< by `active` for these rows
+};
+
 /// Where a sweep puts the entries of the plan.
 class PlanSink {
  public:
   virtual ~PlanSink() = default;
 
-  /// Forgets the plan before a sweep, which then puts row after row: entries e_j in proportion to p_ij, on several
-  /// threads but for each chunk in order.
+  /// Forgets the plan before a sweep, which then puts group after group, on several threads but for each chunk in
+  /// order.
   virtual void clear(const Chunks& chunks) = 0;
-  virtual void put(Index chunk, Index i, const float* e, const RowFacts& row) = 0;
-  virtual void put(Index chunk, Index i, const double* e, const RowFacts& row) = 0;
+  virtual void put(Index chunk, const RowGroup<float>& rows) = 0;
+  virtual void put(Index chunk, const RowGroup<double>& rows) = 0;
 };
 
 /// Rows p_i of sum 1 and their masses r_i: P = diag(r) p. The Hessian of the semi-dual is made of them.
@@ -39,22 +54,24 @@ class KeptPlan : public PlanSink {
   virtual void diagonal(std::vector<double>& out) const = 0;
 };
 
-/// All of the plan, packed: a Hessian needs no more digits.
+/// All of the plan, packed: a Hessian needs no more digits. For costs without bounds of their blocks.
 class DensePlan final : public KeptPlan {
  public:
   DensePlan(Index rows, Index cols) : cols_(cols), entries_(rows, cols), facts_(static_cast<std::size_t>(rows)) {}
 
   void clear(const Chunks&) override {}
-  void put(Index, Index i, const float* e, const RowFacts& row) override { put_row(i, e, row); }
-  void put(Index, Index i, const double* e, const RowFacts& row) override { put_row(i, e, row); }
+  void put(Index, const RowGroup<float>& rows) override { put_rows(rows); }
+  void put(Index, const RowGroup<double>& rows) override { put_rows(rows); }
   void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override;
   void diagonal(std::vector<double>& out) const override;
 
  private:
   template <class Real>
-  void put_row(Index i, const Real* e, const RowFacts& row) {
-    entries_.put(i, e);
-    facts_[static_cast<std::size_t>(i)] = row;
+  void put_rows(const RowGroup<Real>& rows) {
+    for (Index r = 0; r < rows.count; ++r) {
+      entries_.put(rows.first + r, rows.e + r * rows.stride);
+      facts_[static_cast<std::size_t>(rows.first + r)] = rows.facts[r];
+    }
   }
 
   Index cols_;
@@ -68,8 +85,8 @@ class SparsePlan final : public KeptPlan {
   explicit SparsePlan(Index cols) : cols_(cols) {}
 
   void clear(const Chunks& chunks) override;
-  void put(Index chunk, Index, const float* e, const RowFacts& row) override { put_row(chunk, e, row); }
-  void put(Index chunk, Index, const double* e, const RowFacts& row) override { put_row(chunk, e, row); }
+  void put(Index chunk, const RowGroup<float>& rows) override { put_rows(chunk, rows); }
+  void put(Index chunk, const RowGroup<double>& rows) override { put_rows(chunk, rows); }
   void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override;
   void diagonal(std::vector<double>& out) const override;
 
@@ -83,7 +100,41 @@ class SparsePlan final : public KeptPlan {
   };
 
   template <class Real>
-  void put_row(Index chunk, const Real* e, const RowFacts& row);
+  void put_rows(Index chunk, const RowGroup<Real>& rows);
+
+  Index cols_;
+  std::vector<Part> parts_;
+};
+
+/// The blocks of columns that matter, packed, where the cost tells which.
+class BlockPlan final : public KeptPlan {
+ public:
+  explicit BlockPlan(Index cols);
+
+  void clear(const Chunks& chunks) override;
+  void put(Index chunk, const RowGroup<float>& rows) override { put_rows(chunk, rows); }
+  void put(Index chunk, const RowGroup<double>& rows) override { put_rows(chunk, rows); }
+  void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override;
+  void diagonal(std::vector<double>& out) const override;
+
+ private:
+  /// A few rows with the same runs, which follow each other in each row.
+  struct Group {
+    Index count, stride;
+    Index first_fact, first_run, end_run;
+    std::size_t first_entry;
+  };
+  struct Part {
+    std::vector<Group> groups;
+    std::vector<RowFacts> facts;
+    std::vector<Run> runs;
+    std::vector<isa::Packed> entries;
+    std::vector<double> diagonal;
+    std::vector<Run> found;  ///< scratch
+  };
+
+  template <class Real>
+  void put_rows(Index chunk, const RowGroup<Real>& rows);
 
   Index cols_;
   std::vector<Part> parts_;
@@ -94,19 +145,26 @@ template <class Real>
 class RecomputedPlan final : public KeptPlan {
  public:
   /// Potentials v as `Sweep` has them; they must stay what they are between a sweep and the products.
-  RecomputedPlan(const Rows<Real>& rows, double scale, const std::vector<double>& v)
-      : rows_(rows), scale_(static_cast<Real>(scale)), v_(v), facts_(static_cast<std::size_t>(rows.rows())) {}
+  RecomputedPlan(const Rows<Real>& rows, double scale, const std::vector<double>& v, bool skips)
+      : rows_(rows),
+        scale_(static_cast<Real>(scale)),
+        v_(v),
+        active_(skips ? ActiveColumns::find(rows, scale) : nullptr),
+        facts_(static_cast<std::size_t>(rows.rows())) {}
 
   void clear(const Chunks&) override {}
-  void put(Index, Index i, const float*, const RowFacts& row) override { facts_[static_cast<std::size_t>(i)] = row; }
-  void put(Index, Index i, const double*, const RowFacts& row) override { facts_[static_cast<std::size_t>(i)] = row; }
+  void put(Index, const RowGroup<float>& rows) override { put_facts(rows.first, rows.count, rows.facts); }
+  void put(Index, const RowGroup<double>& rows) override { put_facts(rows.first, rows.count, rows.facts); }
   void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override;
   void diagonal(std::vector<double>& out) const override;
 
  private:
-  const Rows<Real>& rows_;
+  void put_facts(Index first, Index count, const RowFacts* facts) { std::copy_n(facts, count, facts_.begin() + first); }
+
+  Rows<Real> rows_;
   Real scale_;
   const std::vector<double>& v_;
+  std::unique_ptr<ActiveColumns> active_;  ///< null: all pairs are looked at
   std::vector<RowFacts> facts_;
 };
 

@@ -30,8 +30,13 @@ class StoredKernel final : public ScalingKernel, private PlanSink {
 
  private:
   void clear(const Chunks&) override {}
-  void put(Index, Index i, const float* e, const RowFacts&) override { entries_.put(i, e); }
-  void put(Index, Index i, const double* e, const RowFacts&) override { entries_.put(i, e); }
+  void put(Index, const RowGroup<float>& rows) override { put_rows(rows); }
+  void put(Index, const RowGroup<double>& rows) override { put_rows(rows); }
+
+  template <class Real>
+  void put_rows(const RowGroup<Real>& rows) {
+    for (Index r = 0; r < rows.count; ++r) entries_.put(rows.first + r, rows.e + r * rows.stride);
+  }
 
   VectorView<const double> a_;
   StoredEntries<float> entries_;
@@ -41,15 +46,16 @@ class StoredKernel final : public ScalingKernel, private PlanSink {
 
 template <class Real, class T>
 RowPairs<Real, T>::RowPairs(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b,
-                            const Options& options)
+                            const Options& options, bool skips)
     : cost_(cost),
       a_(a),
       b_(b),
       options_(options),
       scale_(kLog2E / options.epsilon),
       damping_(damping(options.rho_a, options.epsilon)),
+      skips_(skips),
       rows_(cost),
-      sweep_(rows_, a, scale_, damping_) {}
+      sweep_(rows_, a, scale_, damping_, skips) {}
 
 template <class Real, class T>
 void RowPairs<Real, T>::sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column,
@@ -68,7 +74,7 @@ bool RowPairs<Real, T>::has_rough() const {
 template <class Real, class T>
 void RowPairs<Real, T>::rough_sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column,
                                     PlanSink* keep, Pulse& pulse) {
-  if (!rough_) rough_.emplace(Rows<float>(cost_), a_, scale_, damping_);
+  if (!rough_) rough_.emplace(Rows<float>(cost_), a_, scale_, damping_, skips_);
   rough_->run(v, u, column, keep, pulse);
 }
 
@@ -90,14 +96,20 @@ std::unique_ptr<ScalingKernel> RowPairs<Real, T>::new_kernel() {
 template <class Real, class T>
 std::unique_ptr<KeptPlan> RowPairs<Real, T>::new_plan(const std::vector<double>& v, Pulse& pulse) {
   // At low temperature few entries matter; products with them alone are then faster than with all, or than new ones.
-  constexpr double kMostEntries = 1 << 25;  // of eight bytes
+  constexpr double kMostBytes = 1 << 28;
+  constexpr double kBytes = 8.0;     // of an entry that is kept by itself
+  constexpr double kInBlocks = 6.0;  // and with its block, of which only a part matters
   const double density = sweep_.density(v, kNegligible, pulse);
   const double entries = density * static_cast<double>(a_.size) * static_cast<double>(b_.size);
-  if (entries <= kMostEntries && density <= (options_.may_store ? 0.06 : 0.25)) {
+  if (sweep_.skips() && density >= 0.02 && entries * kInBlocks <= kMostBytes) {
+    return std::make_unique<BlockPlan>(b_.size);
+  }
+  if (density <= (options_.may_store ? 0.06 : 0.25) && entries * kBytes <= kMostBytes) {
     return std::make_unique<SparsePlan>(b_.size);
   }
   if (options_.may_store) return std::make_unique<DensePlan>(a_.size, b_.size);
-  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v);
+  if (has_rough()) return std::make_unique<RecomputedPlan<float>>(Rows<float>(cost_), scale_, v, skips_);
+  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v, skips_);
 }
 
 template <class Real, class T>

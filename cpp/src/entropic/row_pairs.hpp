@@ -16,8 +16,10 @@ namespace otfast::entropic {
 template <class Real, class T>
 class RowPairs final : public Pairs {
  public:
-  /// What is viewed or referred to must outlive this object.
-  RowPairs(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options);
+  /// What is viewed or referred to must outlive this object. `skips` is whether to look for pairs that do not matter,
+  /// where the cost has bounds; then neighbours in order must be near.
+  RowPairs(const Cost<T>& cost, VectorView<const double> a, VectorView<const double> b, const Options& options,
+           bool skips);
 
   void sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, PlanSink* keep,
              Pulse& pulse) override;
@@ -38,6 +40,7 @@ class RowPairs final : public Pairs {
   const Options& options_;
   double scale_;
   double damping_;
+  bool skips_;
   Rows<Real> rows_;
   Sweep<Real> sweep_;
   std::optional<Sweep<float>> rough_;

@@ -1,6 +1,8 @@
 // The rows of a cost in the precision of a computation.
 #pragma once
 
+#include <memory>
+
 #include "column_sums.hpp"
 #include "isa/kernels.hpp"
 #include "otfast/core/aligned.hpp"
@@ -33,11 +35,19 @@ class Rows {
     AlignedVector<Other> other_;
   };
 
-  /// e_j = 2^(v_j - scale C_ij + shift) for a row; returns the sum.
-  Real exponentials(Index i, Real scale, const Real* v, Real shift, Real* e, Buffer& buffer) const {
+  /// e_j = 2^(v_j - scale C_ij + shift) for the columns [begin, end) of a row, in their places; returns the sum.
+  Real exponentials(Index i, Index begin, Index end, Real scale, const Real* v, Real shift, Real* e,
+                    Buffer& buffer) const {
     const isa::Kernels<Real>& kernels = isa::kernels<Real>();
-    if (same_ != nullptr) return sum_exponentials(kernels, row(i, buffer), scale, v, shift, cols(), e);
-    return sum_exponentials(kernels, other_->row(i, 0, cols(), buffer.other_.data()), scale, v, shift, cols(), e);
+    const Index count = end - begin;
+    if (same_ != nullptr) {
+      return sum_exponentials(kernels, row(i, begin, end, buffer), scale, v + begin, shift, count, e + begin);
+    }
+    const Other* from = other_->row(i, begin, end, buffer.other_.data());
+    return sum_exponentials(kernels, from, scale, v + begin, shift, count, e + begin);
+  }
+  Real exponentials(Index i, Real scale, const Real* v, Real shift, Real* e, Buffer& buffer) const {
+    return exponentials(i, 0, cols(), scale, v, shift, e, buffer);
   }
 
   /// sums_j += 2^(v_j - scale C_ij + shift) for a row.
@@ -51,11 +61,16 @@ class Rows {
     }
   }
 
-  const Real* row(Index i, Buffer& buffer) const {
-    if (same_ != nullptr) return same_->row(i, 0, cols(), buffer.own_.data());
-    const Other* from = other_->row(i, 0, cols(), buffer.other_.data());
-    isa::kernels<Real>().convert(from, cols(), buffer.own_.data());
+  const Real* row(Index i, Index begin, Index end, Buffer& buffer) const {
+    if (same_ != nullptr) return same_->row(i, begin, end, buffer.own_.data());
+    const Other* from = other_->row(i, begin, end, buffer.other_.data());
+    isa::kernels<Real>().convert(from, end - begin, buffer.own_.data());
     return buffer.own_.data();
+  }
+  const Real* row(Index i, Buffer& buffer) const { return row(i, 0, cols(), buffer); }
+
+  std::unique_ptr<BlockBounds> block_bounds(Index row_block, Index col_block) const {
+    return same_ != nullptr ? same_->block_bounds(row_block, col_block) : other_->block_bounds(row_block, col_block);
   }
 
  private:

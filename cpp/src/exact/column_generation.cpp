@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "clusters.hpp"
+#include "cost/clusters.hpp"
 #include "dense_simplex.hpp"
 #include "forbidden_pairs.hpp"
 #include "initial_tree.hpp"

@@ -6,8 +6,8 @@
 #include <memory>
 #include <numeric>
 
-#include "clusters.hpp"
 #include "column_generation.hpp"
+#include "cost/clusters.hpp"
 #include "dense_simplex.hpp"
 #include "masses.hpp"
 #include "otfast/core/weights.hpp"

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <limits>
 
-namespace otfast::exact {
+namespace otfast {
 namespace {
 
 struct Bisection {
   const std::vector<float>& features;
   Index dim;
-  const std::vector<Mass>& mass;
+  const std::vector<std::int64_t>& mass;
   Index cell_size;
   Clusters result;
   std::vector<float> low, high;  ///< scratch: of the points of a part, by coordinate
@@ -58,7 +58,7 @@ struct Bisection {
 
   void split(Index begin, Index end) {
     if (end - begin <= cell_size) {
-      Mass sum = 0;
+      std::int64_t sum = 0;
       for (Index p = begin; p < end; ++p) sum += mass[result.order[p]];
       result.mass.push_back(sum);
       result.representative.push_back(nearest_to_mean(begin, end));
@@ -84,7 +84,7 @@ double distance(const std::vector<float>& features, Index dim, Node i, Node j) {
 
 }  // namespace
 
-Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<Mass>& mass, Index cell_size) {
+Clusters bisect(const std::vector<float>& features, Index dim, const std::vector<std::int64_t>& mass, Index cell_size) {
   Bisection work{features, dim, mass, cell_size, {}, {}, {}};
   for (Node i = 0; i < static_cast<Node>(mass.size()); ++i) {
     if (mass[i] > 0) work.result.order.push_back(i);
@@ -104,4 +104,4 @@ double cell_size_ratio(const std::vector<float>& features, Index dim, const Clus
   return count == cells.order.size() || across == 0.0 ? 1.0 : within / across;
 }
 
-}  // namespace otfast::exact
+}  // namespace otfast
