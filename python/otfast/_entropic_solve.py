@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from otfast import _core
 from otfast._entropic_result import needs_double
-from otfast.cost import Cost, DenseCost, Grid
+from otfast._entropic_validation import is_balanced
+from otfast._low_rank import iterate_on_factors
+from otfast.cost import Cost, DenseCost, Grid, LowRankCost
 from otfast.progress import Monitor
 
 if TYPE_CHECKING:
@@ -58,6 +60,27 @@ def solve(
     spread = high - low
     n, m = cost.shape
     wide = needs_double(cost.dtype, spread, epsilon)
+
+    def on_rows(method: str, max_iter: int, start: _Array | None, done: int = 0) -> _SinkhornResult:
+        in_memory = isinstance(cost, DenseCost)
+        largest = max(abs(low), abs(high))
+        raw = _core.sinkhorn(
+            *(cost.core, a, b, epsilon, method, tol, max_iter, *rho, start),
+            *(in_memory, spread, largest, wide, _count_from(done, monitor)),
+        )
+        raw["n_iter"] += done
+        return raw
+
+    if isinstance(cost, LowRankCost) and method == "auto":
+        checks = 1 if is_balanced(rho) else 2  # passes that tell the error
+        head = iterate_on_factors(cost, a, b, epsilon, rho, tol, max_iter - checks, start, monitor)
+        if head is not None:
+            raw = on_rows("log", checks, head.g, head.n_iter)
+            if head.stopped and raw["status"] == "iteration_limit":
+                raw["status"] = "stopped"
+            if raw["status"] == "iteration_limit" and raw["n_iter"] < max_iter:
+                raw = on_rows(method, max_iter - raw["n_iter"], raw["potential_b"], raw["n_iter"])
+            return raw, wide
     cold = is_cold(method, epsilon, spread, min(rho), _COLD_GRID if isinstance(cost, Grid) else _COLD)
     if cold and start is None and n * m <= _MOST_EXACT:
         balanced_b = b * (a.sum() / b.sum())
@@ -68,13 +91,15 @@ def solve(
         axes = cost.axis_costs()
         raw = _core.sinkhorn_grid(axes, a, b, epsilon, method, tol, max_iter, *rho, start, spread, monitor)
     else:
-        in_memory = isinstance(cost, DenseCost)
-        largest = max(abs(low), abs(high))
-        raw = _core.sinkhorn(
-            *(cost.core, a, b, epsilon, method, tol, max_iter, *rho, start),
-            *(in_memory, spread, largest, wide, monitor),
-        )
+        raw = on_rows(method, max_iter, start)
     return raw, wide
+
+
+def _count_from(done: int, monitor: Monitor | None) -> Monitor | None:
+    """Return the monitor for iterations that come after `done` others."""
+    if monitor is None or done == 0:
+        return monitor
+    return lambda iteration, error, value: monitor(done + iteration, error, value)
 
 
 def full_pass(

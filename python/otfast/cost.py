@@ -413,7 +413,9 @@ class LowRankCost(Cost):
 
     Notes
     -----
-    Memory is O((n + m) r). The precision is `float32` if both factors are, else `float64`.
+    Memory is O((n + m) r). The precision is `float32` if both factors are, else `float64`. `sinkhorn` uses
+    the factors where ε is not small beside the centred cost, and says so in its log; all other work computes
+    the rows of C in every pass.
 
     Examples
     --------

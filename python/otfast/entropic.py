@@ -99,13 +99,14 @@ def sinkhorn(
         The error at which to stop, see `Transport.error`; 1e-6 by default, 1e-5 for a `float32` cost. With 0,
         exactly `max_iter` iterations are made.
     max_iter : int, default 10_000
-        Largest number of iterations: passes over all pairs.
+        Largest number of iterations: passes over all pairs, and such on the factors of a `LowRankCost`.
     method : {"auto", "log", "stabilized", "newton"}, default "auto"
         ``"log"``: Sinkhorn's iterations in the log domain. ``"stabilized"``: the same on a kernel in memory,
         made anew when the scalings have moved far; needs 4 n m bytes. ``"newton"``: Newton's method on the
         semi-dual, which needs few passes at any temperature. ``"auto"``: iterations for ε above 1/20 of the
         spread of the costs, in memory where C is an array; Newton's method below, and there below 1/150 it
-        starts from the potentials of the exact problem.
+        starts from the potentials of the exact problem. A `LowRankCost` is solved on factors of its kernel
+        first where that pays, see below.
     init : (f, g), optional
         Potentials, of shapes `(n,)` and `(m,)`, to start from: those of a similar problem.
     unbalanced : float or (float, float), optional
@@ -141,6 +142,15 @@ def sinkhorn(
     or 2 n m bytes where C is an array and most of them do. All threads share the passes over large problems.
     Results do not depend on their number beyond rounding.
 
+    The kernel exp(−C/ε) of a `LowRankCost` is, up to what potentials absorb, a sum of t products of functions
+    of i and of j, and few of them do if ε is not small beside the centred cost, of centred factors. There an
+    iteration takes O((n + m) t) [5]_ [6]_. ``"auto"`` makes use of that if the sum is provably positive and
+    right to 1e-3 in every entry, which ends where the centred cost ranges over about ±10 ε, if there are 2²²
+    pairs or more, and if t is at most n m / 16 (n + m), or up to four times that in the cold; memory is then
+    8 (n + m) t bytes, 512 MiB at most. Passes over all pairs follow: one checks the solution (two if
+    unbalanced), so `value` and `error` are those of C, and more are made if it needs them. The logger
+    ``"otfast"`` tells at level ``INFO`` how many terms and iterations that took, or why factors are not used.
+
     References
     ----------
     .. [1] Cuturi, "Sinkhorn distances: lightspeed computation of optimal transport", 2013.
@@ -149,6 +159,9 @@ def sinkhorn(
     .. [3] Chizat, Peyré, Schmitzer and Vialard, "Scaling algorithms for unbalanced optimal transport
        problems", 2018: table 1.
     .. [4] Brauer, Clason, Lorenz and Wirth, "A Sinkhorn-Newton method for entropic optimal transport", 2017.
+    .. [5] Altschuler, Bach, Rudi and Niles-Weed, "Massively scalable Sinkhorn distances via the Nyström
+       method", 2019: scalings of a kernel of low rank.
+    .. [6] Scetbon and Cuturi, "Linear time Sinkhorn divergences using positive features", 2020.
 
     Examples
     --------
