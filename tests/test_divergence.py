@@ -255,6 +255,7 @@ def test_bad_input_is_named(measures):
         ((a, b, x, y[:, :1], 1.0), {}, "x and y must have the same dimension"),
         ((a, b, x * np.nan, y, 1.0), {}, "x must be finite"),
         ((a, b, x, y, -1.0), {}, "epsilon must be"),
+        ((1e200 * a, 1e200 * b, x, y, 1.0), {}, "totals of a and b.* are so large"),
         ((a, b, x, y, 1.0, "manhattan"), {}, "metric must be one of"),
         ((a, b, x, y, 1.0, ("bilinear", [[1, 2], [0, 1]])), {}, "metric .* must be symmetric"),
         ((a, b, x, y, 1.0), {"tol": -1}, "tol must be"),

@@ -189,10 +189,14 @@ def test_masses_and_scales(clouds, method):
         scaled = otf.sinkhorn(a, b, C * scale, 0.1 * scale, method=method, tol=1e-10)
         np.testing.assert_allclose(scaled.plan, base.plan, atol=1e-9)
         assert scaled.value == pytest.approx(base.value * scale, rel=1e-9)
-    for mass in (1e-3, 50.0):
+    for mass in (1e-250, 1e-3, 50.0, 1e100):
         heavy = otf.sinkhorn(a * mass, b * mass, C, 0.1, method=method, tol=1e-10)
         np.testing.assert_allclose(heavy.plan, base.plan * mass, atol=1e-9 * mass)
-        assert_solves(heavy, a * mass, b * mass, C, 0.1)
+        if mass == 50.0:
+            assert_solves(heavy, a * mass, b * mass, C, 0.1)
+        # The plan is that of mass 1, and ΣP log(P / (a ⊗ b)) has −s log s more.
+        value = mass * (base.value + 0.1 * (mass - 1.0 - np.log(mass)))
+        assert heavy.value == pytest.approx(value, rel=1e-9)
 
 
 def test_costs_at_the_ends_of_the_range(clouds):
@@ -386,6 +390,12 @@ def test_batch_is_its_problems(rng, epsilon):
     otf.set_num_threads(2)
     again = otf.sinkhorn_batch(A, B, C, epsilon)
     np.testing.assert_array_equal(again.value, batch.value)
+    masses = np.array([1e-200, 1.0, 3.0, 1e50, 1e100])
+    heavy = otf.sinkhorn_batch(masses[:, None] * A, masses[:, None] * B, C, epsilon)
+    for index, mass in enumerate(masses):
+        np.testing.assert_allclose(heavy[index].plan / mass, batch[index].plan, atol=1e-5)
+        single = otf.sinkhorn(mass * A[index], mass * B[index], C[index], epsilon)
+        assert heavy.value[index] == pytest.approx(single.value, rel=1e-6)
 
 
 # --- Promises of the library.
@@ -445,7 +455,11 @@ def test_threads_change_nothing(rng):
         ({"epsilon": -1.0}, "epsilon"),
         ({"epsilon": np.nan}, "epsilon"),
         ({"epsilon": np.inf}, "epsilon"),
-        ({"epsilon": 1e-306}, "epsilon"),
+        ({"epsilon": 1e-306}, "epsilon must be between"),
+        ({"epsilon": 1e306}, "epsilon must be between"),
+        ({"epsilon": 10**400}, "epsilon"),
+        ({"epsilon": np.array([0.1, 0.2])}, "epsilon"),
+        ({"C": np.full((2, 3), 1e10), "epsilon": 1e-300}, "epsilon = 1e-300 is too small"),
         ({"epsilon": "hot"}, "epsilon"),
         ({"method": "simplex"}, "'newton'"),
         ({"tol": -1.0}, "tol"),
@@ -454,12 +468,14 @@ def test_threads_change_nothing(rng):
         ({"init": (np.zeros(2), np.zeros(2))}, "init"),
         ({"init": np.zeros(3)}, "init"),
         ({"init": (np.zeros(2), np.array([0.0, np.nan, 0.0]))}, "init"),
+        ({"init": (np.zeros(2), np.array([0.0, 1e308, 0.0]))}, "init.* is too large"),
         ({"unbalanced": 0.0}, "unbalanced"),
         ({"unbalanced": (1.0, -1.0)}, "unbalanced"),
         ({"unbalanced": (1.0, 1.0, 1.0)}, "unbalanced"),
         ({"unbalanced": np.nan}, "unbalanced"),
         ({"callback": 3}, "callback"),
         ({"a": [0.5, 0.6]}, "totals of a and b"),
+        ({"a": [1e200, 1e200], "b": [1e200, 1e200, 0.0]}, "totals of a and b.* are so large"),
         ({"a": [0.5, np.nan]}, "a must be finite"),
         ({"b": [0.5, -0.1, 0.6]}, "b must not be negative"),
         ({"C": np.full((2, 3), np.nan)}, "C"),

@@ -543,6 +543,28 @@ def test_the_scale_of_costs_does_not_matter(rng, scale):
     assert other.value == pytest.approx(scale * one.value, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", STRUCTURES)
+@pytest.mark.parametrize("method", ["auto", "column-generation"])
+@pytest.mark.parametrize("mass", [1e-300, 1e200])
+def test_masses_of_exact_plans(rng, kind, method, mass):
+    cost = random_cost(rng, kind, (3, 4, 2))
+    marginals = [zeroed_weights(rng, n) for n in cost.shape]
+    one = mm.solve(marginals, cost, method=method)
+    other = mm.solve([mass * a for a in marginals], cost, method=method)
+    assert other.converged
+    assert other.value == pytest.approx(mass * one.value, rel=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["path", "star", "tree"])
+def test_the_mass_of_a_tree_may_be_large(rng, kind):
+    cost = random_cost(rng, kind, (3, 4, 2))
+    marginals = [zeroed_weights(rng, n) for n in cost.shape]
+    one = mm.sinkhorn(marginals, cost, 0.1, tol=1e-9)
+    other = mm.sinkhorn([1e60 * a for a in marginals], cost, 0.1, tol=1e-9)
+    assert other.converged
+    np.testing.assert_allclose(other.plan / 1e60, one.plan, atol=1e-8)
+
+
 @pytest.mark.parametrize("kind", ["tensor", "cycle", "tree", "low-rank"])
 def test_temperatures_below_all_digits_are_not_infeasible(rng, kind):
     cost = random_cost(rng, kind, (3, 4, 5))
@@ -725,6 +747,16 @@ def test_bad_input(rng):
     for edges in ([(0, 1, np.ones((2, 2)))], {(0.5, 1): np.ones((2, 2))}, {"ab": np.ones((2, 2))}):
         with pytest.raises(ValueError, match="edge"):
             PairwiseCost(2, edges)
+    for unbalanced in (0.0, np.nan, np.array(-1.0), {1.0}, [None, 1.0, 1.0]):
+        with pytest.raises(ValueError, match="unbalanced"):
+            mm.sinkhorn(good, C, 0.1, unbalanced=unbalanced)
+    for marginal in ([[1.0], [1.0, 2.0]], ["a", "b", "c"], 1.0, [], [0.0, 0.0, 0.0]):
+        for cost in (C, PairwiseCost(3, {(0, 1): C[:, :, 0]})):
+            with pytest.raises(ValueError, match=r"marginals\[0\]"):
+                mm.sinkhorn([marginal, None, [0.5, 0.5]], cost, 0.1)
+    for run in (lambda a: mm.sinkhorn(a, C, 0.1), lambda a: mm.solve(a, C * 1e200)):
+        with pytest.raises(ValueError, match=r"totals of marginals.* are so large"):
+            run([np.full(n, 1e150 / n) for n in C.shape])
     for sizes in (3, [0, 2], ["a", 2], [2]):
         with pytest.raises(ValueError, match="sizes"):
             PairwiseCost(2, {}, sizes)

@@ -216,6 +216,7 @@ def test_ctrl_c():
         ({"C": ("sqeuclidean", [[0.0], [1.0]])}, "C"),
         ({"epsilon": 0.0}, "epsilon"),
         ({"epsilon": 1e-320}, "epsilon"),
+        ({"a": [1e200, 0.0], "b": [0.0, 1e200]}, "totals of a and b.* are so large"),
         ({"method": "sgd"}, "method must be one of 'sag', 'asgd'"),
         ({"n_iter": 0}, "n_iter"),
         ({"batch_size": 0}, "batch_size"),

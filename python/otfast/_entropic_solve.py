@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from otfast import _core
 from otfast._entropic_result import needs_double
+from otfast._entropic_validation import is_balanced
 from otfast.cost import Cost, DenseCost, Grid
 from otfast.progress import Monitor
 
@@ -30,6 +31,9 @@ _COLD_GRID = 1.0 / 550.0
 #: points at such temperatures.
 _MOST_EXACT = 1 << 32
 _FEW_PAIRS = 1 << 26
+
+#: The largest mass, and one over the least, with which kernels are made.
+_MOST_MASS = 1e6
 
 
 def solve(
@@ -54,6 +58,14 @@ def solve(
     raw, wide
         What the core returned, and whether it computed in double precision for a cost in single precision.
     """
+    unit = float(unit_of_mass(a.sum(), rho))
+    if unit != 1.0:
+        raw, wide = solve(
+            cost, a / unit, b / unit, epsilon, rho, method, tol, max_iter, start, monitor, listener
+        )
+        raw["potential_a"] = raw["potential_a"] - epsilon * math.log(unit)
+        raw["value"] = float(value_of_mass(raw["value"], unit, epsilon))
+        return raw, wide
     low, high = cost.bounds()
     spread = high - low
     n, m = cost.shape
@@ -75,6 +87,25 @@ def solve(
             *(in_memory, spread, largest, wide, monitor),
         )
     return raw, wide
+
+
+def unit_of_mass(mass: _Array, rho: tuple[float, float]) -> _Array:
+    """Return what a balanced problem is to be divided by: its mass, where kernels could not hold that.
+
+    Some kernels are in single precision.
+    """
+    if not is_balanced(rho):
+        return np.ones_like(mass)
+    return np.where((mass >= 1.0 / _MOST_MASS) & (mass <= _MOST_MASS), 1.0, mass)
+
+
+def value_of_mass(value: _Array | float, unit: _Array | float, epsilon: float) -> _Array:
+    """Return the value of a balanced problem of mass s = `unit`, or 1, from that of the problem divided by s.
+
+    With the plan, ΣP log(P/Q) grows by the factor s and −s log s more: the reference measure Q = a ⊗ b grows
+    by s².
+    """
+    return np.asarray(unit * (value + epsilon * (unit - 1.0 - np.log(unit))))
 
 
 def full_pass(

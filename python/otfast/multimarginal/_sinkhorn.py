@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from otfast._entropic_result import check_status
-from otfast._entropic_validation import check_epsilon, check_tol
+from otfast._entropic_validation import check_epsilon, check_masses, check_tol
 from otfast._validation import check_choice, check_count
 from otfast.multimarginal._acceleration import Anderson
 from otfast.multimarginal._arguments import balance, check_prices, check_problem
@@ -167,6 +167,7 @@ def sinkhorn(
     if exact and not any(0.0 < price < math.inf for price in rho):
         weights = balance(weights, totals, is_single, exact)
     epsilon = check_epsilon(epsilon, checked.bounds(), checked.dtype)
+    check_masses("marginals", totals, checked.bounds(), epsilon, checked.dtype)
     tol = check_tol(tol, checked.dtype)
     max_iter = check_count("max_iter", max_iter)
     check_choice("method", method, _METHODS)
