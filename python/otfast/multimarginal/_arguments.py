@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from otfast._entropic_validation import check_rho
 from otfast._validation import as_array, balance_weights, check_weights
-from otfast.multimarginal.cost import MultiCost, as_list, as_multi_cost
+from otfast.multimarginal._multi_cost import MultiCost, as_list
+from otfast.multimarginal._tensor_cost import as_multi_cost
 from otfast.multimarginal.pairwise import PairwiseCost
 
 _FLOAT32 = np.dtype(np.float32)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from otfast._validation import FloatArray
 from otfast.multimarginal._junction_tree import JunctionTree
 from otfast.multimarginal._memory import check_memory
+from otfast.multimarginal._multi_cost import outer_sum
 from otfast.multimarginal._potentials import LARGEST_EXPONENT, Potentials
 from otfast.multimarginal._tree import Tree
-from otfast.multimarginal.cost import outer_sum
 from otfast.multimarginal.pairwise import PairwiseCost
 from otfast.progress import Monitor
 

@@ -16,10 +16,10 @@ from otfast.multimarginal._acceleration import Anderson
 from otfast.multimarginal._arguments import balance, check_prices, check_problem
 from otfast.multimarginal._factorised import is_forest, solve_edges
 from otfast.multimarginal._graph import Graph, is_complete
+from otfast.multimarginal._multi_cost import MultiCost
 from otfast.multimarginal._potentials import Potentials
 from otfast.multimarginal._result import MultiCoupling, MultiTransport
 from otfast.multimarginal._unfolded import Unfolded
-from otfast.multimarginal.cost import MultiCost
 from otfast.multimarginal.pairwise import PairwiseCost
 from otfast.progress import Monitor, Progress, Reporter
 from otfast.result import to_scalar
