@@ -766,6 +766,22 @@ def test_bad_input(rng):
     for make in (LowRankTensor, BarycenterCost, SpreadCost):
         with pytest.raises(ValueError, match="sequence"):
             make(3)
+    for make in (
+        lambda: LowRankTensor([np.full((2, 2), 1e110)] * 3),
+        lambda: SpreadCost([[1e308], [-1e308]]),
+    ):
+        with pytest.raises(ValueError, match="range of float64"):
+            make()
+    for far in (
+        [[1e200], [0.0, -1e200]],
+        [[1.7e308, 1.7e308], [1.7e308]],
+        [np.float32([1e20]), np.float32([0])],
+    ):
+        with pytest.raises(ValueError, match="costs of these points can exceed the range"):
+            BarycenterCost(far)
+    for cost in (otf.PointCloud(C[0, :, :]), otf.DenseCost(C[0])):
+        with pytest.raises(ValueError, match="make it an edge"):
+            mm.sinkhorn([None, None], cost, 0.1)
     with pytest.raises(ValueError, match="n_marginals"):
         mm.coulomb([0.0, 1.0], 1)
     with pytest.raises(ValueError, match="rank"):
@@ -779,6 +795,25 @@ def test_too_large_tensors_name_their_size_and_what_to_do_instead():
     complete = PairwiseCost(6, {pair: np.ones((300, 300)) for pair in combinations(range(6), 2)})
     with pytest.raises(ValueError, match=r"PB"):
         mm.sinkhorn([None] * 6, complete, 0.1)
+
+
+@pytest.mark.parametrize("make", [BarycenterCost, LowRankTensor, SpreadCost])
+@pytest.mark.parametrize("run", [lambda a, C: mm.sinkhorn(a, C, 0.1), mm.solve])
+def test_too_many_tuples_of_half_of_the_points(make, run):
+    # Of 24 points, half make 10^12 tuples.
+    points = [np.arange(10.0)] * 24 if make is SpreadCost else [np.ones((10, 2))] * 24
+    with pytest.raises(ValueError, match=r"TB.*PairwiseCost on a tree"):
+        run([None] * 24, make(points))
+
+
+def test_plans_that_do_not_fit_into_memory():
+    """The plan of eight measures is known by its marginals; as an array it has 10^24 entries."""
+    C = np.abs(np.subtract.outer(np.arange(1000.0), np.arange(1000.0)))
+    result = mm.sinkhorn([None] * 8, PairwiseCost(8, {(k, k + 1): C for k in range(7)}), 500.0, tol=1e-4)
+    np.testing.assert_allclose(result.pair_marginal(2, 3).sum(axis=0), 1e-3, rtol=1e-3)
+    for read in (lambda: result.plan, lambda: result.sparse_plan):
+        with pytest.raises(ValueError, match=r"the plan, 1000 x.*PB"):
+            read()
 
 
 def test_graphs_of_too_large_treewidth_tell_what_they_would_take():

@@ -33,7 +33,8 @@ class BarycenterCost(CostOfArrays):
     Raises
     ------
     ValueError
-        If there are fewer than two clouds, or points or weights are malformed or do not fit each other.
+        If there are fewer than two clouds, or points or weights are malformed or do not fit each other, or
+        costs exceed the range of the precision.
 
     Notes
     -----
@@ -62,10 +63,13 @@ class BarycenterCost(CostOfArrays):
         super().__init__(clouds)
         self._weights, self._total, _ = check_weights("weights", weights, len(clouds))
         # Costs do not see a translation, and near zero nothing cancels.
-        self._centre = sum(
-            float(w) * x.astype(np.float64).mean(0) for w, x in zip(self._weights, clouds, strict=True)
-        )
-        self._centre = self._centre / self._total
+        with np.errstate(over="ignore", invalid="ignore"):
+            shares = self._weights / self._total
+            self._centre = sum(
+                float(w) * x.astype(np.float64).mean(0) for w, x in zip(shares, clouds, strict=True)
+            )
+            farthest = max(float(((x - self._centre) ** 2).sum(axis=1).max()) for x in clouds)
+            self._check_range("points", 4.0 * self._total * farthest)
 
     @property
     def points(self) -> tuple[FloatArray, ...]:
@@ -79,6 +83,7 @@ class BarycenterCost(CostOfArrays):
 
     def unfold(self, leading: int) -> Cost:
         """Return the tensor as a matrix: its rows are tuples of the first `leading` points, in C order."""
+        self._check_tuples(leading, 3 * (self._arrays[0].shape[1] + 2))
         # With p = Σ λ x and s = Σ λ‖x‖² over either part, C = s + s' − ‖p + p'‖²/Σλ.
         p, s = self._moments(range(leading))
         p_trailing, s_trailing = self._moments(range(leading, self.ndim))

@@ -25,7 +25,8 @@ class LowRankTensor(CostOfArrays):
     Raises
     ------
     ValueError
-        If there are fewer than two factors, or they are no matrices of finite numbers of one rank.
+        If there are fewer than two factors, or they are no matrices of finite numbers of one rank, or their
+        products exceed the range of the precision.
 
     Notes
     -----
@@ -52,6 +53,10 @@ class LowRankTensor(CostOfArrays):
         if len(set(ranks)) > 1:
             raise ValueError(f"factors must have one rank, but their numbers of columns are {ranks}")
         super().__init__(matrices)
+        # Products over some of the points are computed, too.
+        with np.errstate(over="ignore"):
+            columns = [np.maximum(np.abs(factor).max(axis=0), 1.0) for factor in matrices]
+            self._check_range("factors", float(reduce(np.multiply, columns).sum()))
 
     @property
     def factors(self) -> tuple[FloatArray, ...]:
@@ -60,6 +65,7 @@ class LowRankTensor(CostOfArrays):
 
     def unfold(self, leading: int) -> Cost:
         """Return the tensor as a matrix: its rows are tuples of the first `leading` points, in C order."""
+        self._check_tuples(leading, 2 * self._arrays[0].shape[1])
         rows, cols = (
             reduce(_row_products, factors) for factors in (self._arrays[:leading], self._arrays[leading:])
         )

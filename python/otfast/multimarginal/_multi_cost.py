@@ -111,6 +111,16 @@ class CostOfArrays(MultiCost):
         """The precision of the entries, and of results: `float32` or `float64`."""
         return self._dtype
 
+    def _check_range(self, name: str, largest: float) -> None:
+        """Raise unless entries, and what they are computed from, are in the range of the precision."""
+        if not largest < float(np.finfo(self._dtype).max):
+            raise ValueError(f"costs of these {name} can exceed the range of {self._dtype}; rescale them")
+
+    def _check_tuples(self, leading: int, width: int) -> None:
+        """Raise unless `width` numbers for every tuple of the leading points, and of the others, fit in."""
+        rows, cols = math.prod(self.shape[:leading]), math.prod(self.shape[leading:])
+        check_memory("what belongs to the tuples of half of the points", (rows + cols, width), 8)
+
 
 def as_list(name: str, values: Any) -> list[Any]:
     """Return what an argument that must be a sequence holds."""

@@ -27,7 +27,7 @@ class SpreadCost(CostOfArrays):
     Raises
     ------
     ValueError
-        If there are fewer than two vectors, or they are not finite.
+        If there are fewer than two vectors, they are not finite, or costs exceed the range of the precision.
 
     References
     ----------
@@ -53,6 +53,7 @@ class SpreadCost(CostOfArrays):
         if len(vectors) < 2:
             raise ValueError(f"points must hold at least two vectors, not {len(vectors)}")
         super().__init__(vectors)
+        self._check_range("points", 8.0 * max(float(np.abs(x).max()) for x in vectors))
 
     @property
     def points(self) -> tuple[FloatArray, ...]:
@@ -61,6 +62,7 @@ class SpreadCost(CostOfArrays):
 
     def unfold(self, leading: int) -> Cost:
         """Return the tensor as a matrix: its rows are tuples of the first `leading` points, in C order."""
+        self._check_tuples(leading, 8)
         # From max(h, h') = (h + h' + |h − h'|)/2 and likewise for the least l of either part: the spread is
         # (|h − h'| + |l − l'| + (h − l) + (h' − l'))/2, a distance in the plane and two numbers ≥ 0, which
         # are a distance along a third axis if one of them is put below zero.

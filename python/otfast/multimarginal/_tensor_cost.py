@@ -82,4 +82,6 @@ class TensorCost(MultiCost):
 
 def as_multi_cost(cost: ArrayLike | MultiCost) -> MultiCost:
     """Return the cost object that a solver was given, or make one of an array."""
+    if isinstance(cost, Cost):
+        raise ValueError("cost is one of two points: make it an edge, as in PairwiseCost(2, {(0, 1): cost})")
     return cost if isinstance(cost, MultiCost) else TensorCost(cost)
