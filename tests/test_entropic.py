@@ -181,6 +181,28 @@ def test_small_and_flat_problems(rng, shape, epsilon):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_no_temperature_is_too_high(clouds, method, dtype):
+    """The plan is a ⊗ b up to C/ε, and the value ⟨a ⊗ b, C⟩ up to C²/ε, whatever is left of C/ε beside 1."""
+    a, b, x, y = clouds
+    C = sqeuclidean(x, y).astype(dtype)
+    mean = a @ C @ b
+    for epsilon in (1e4, 1e7, 1e12, 1e30, 1e100, 1e300):
+        rel = 1e-6 if dtype == np.float32 else 1e-7
+        for cost in (C, otf.PointCloud(x.astype(dtype), y.astype(dtype))):
+            result = otf.sinkhorn(a, b, cost, epsilon, method=method)
+            assert result.converged
+            assert result.value == pytest.approx(mean, rel=rel + 1.0 / epsilon)
+            np.testing.assert_allclose(result.plan, np.outer(a, b), rtol=rel + 4.0 / epsilon)
+        batch = otf.sinkhorn_batch(a[None], b[None], C, epsilon, method=method)
+        assert batch.value[0] == pytest.approx(mean, rel=rel + 1.0 / epsilon)
+    if dtype == np.float64:
+        heavy = otf.sinkhorn(3.0 * a, 3.0 * b, C, 1e9, method=method)
+        np.testing.assert_allclose(heavy.plan, 3.0 * np.outer(a, b), rtol=1e-6)
+        assert heavy.value == pytest.approx(3e9 * (2.0 - np.log(3.0)), rel=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_masses_and_scales(clouds, method):
     a, b, x, y = clouds
     C = sqeuclidean(x, y)

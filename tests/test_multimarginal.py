@@ -565,6 +565,15 @@ def test_the_mass_of_a_tree_may_be_large(rng, kind):
     np.testing.assert_allclose(other.plan / 1e60, one.plan, atol=1e-8)
 
 
+@pytest.mark.parametrize("kind", STRUCTURES)
+def test_no_temperature_is_too_high(rng, kind):
+    cost = random_cost(rng, kind, (3, 4, 5))
+    for epsilon in (1e7, 1e20, 1e100):
+        result = mm.sinkhorn([None] * 3, cost, epsilon)
+        assert result.value == pytest.approx(cost.dense().mean(), abs=1e-5)
+        np.testing.assert_allclose(result.plan, 1 / 60, rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["tensor", "cycle", "tree", "low-rank"])
 def test_temperatures_below_all_digits_are_not_infeasible(rng, kind):
     cost = random_cost(rng, kind, (3, 4, 5))

@@ -35,6 +35,12 @@ _FEW_PAIRS = 1 << 26
 #: The largest mass, and one over the least, with which kernels are made.
 _MOST_MASS = 1e6
 
+#: A mass that is 1 up to the rounding of sums.
+_ROUNDING = 1e-9
+
+#: The highest temperature, in units of the largest cost.
+_HEAT = 1e6
+
 
 def solve(
     cost: Cost,
@@ -58,10 +64,11 @@ def solve(
     raw, wide
         What the core returned, and whether it computed in double precision for a cost in single precision.
     """
-    unit = float(unit_of_mass(a.sum(), rho))
-    if unit != 1.0:
+    kept = temper(epsilon, cost.bounds(), rho)
+    unit = float(unit_of_mass(a.sum(), rho, kept < epsilon))
+    if unit != 1.0 or kept < epsilon:
         raw, wide = solve(
-            cost, a / unit, b / unit, epsilon, rho, method, tol, max_iter, start, monitor, listener
+            cost, a / unit, b / unit, kept, rho, method, tol, max_iter, start, monitor, listener
         )
         raw["potential_a"] = raw["potential_a"] - epsilon * math.log(unit)
         raw["value"] = float(value_of_mass(raw["value"], unit, epsilon))
@@ -89,14 +96,25 @@ def solve(
     return raw, wide
 
 
-def unit_of_mass(mass: _Array, rho: tuple[float, float]) -> _Array:
-    """Return what a balanced problem is to be divided by: its mass, where kernels could not hold that.
+def temper(epsilon: float, bounds: tuple[float, float], rho: tuple[float, float]) -> float:
+    """Return a temperature at which a balanced problem of mass 1 has the same solution, up to rounding.
 
-    Some kernels are in single precision.
+    That is a lower one if 1 + C/ε loses the digits of the costs. The plan is a ⊗ b either way, and potentials
+    and values at two temperatures differ by terms of the order C²/ε of the lower one.
+    """
+    largest = max(abs(bound) for bound in bounds)
+    return min(epsilon, _HEAT * largest) if is_balanced(rho) and largest > 0.0 else epsilon
+
+
+def unit_of_mass(mass: _Array, rho: tuple[float, float], is_hot: bool) -> _Array:
+    """Return what a balanced problem is to be divided by: 1 or its mass.
+
+    Some kernels are in single precision, which does not hold every mass, and `temper` is about a mass of 1.
     """
     if not is_balanced(rho):
         return np.ones_like(mass)
-    return np.where((mass >= 1.0 / _MOST_MASS) & (mass <= _MOST_MASS), 1.0, mass)
+    most = 1.0 + _ROUNDING if is_hot else _MOST_MASS
+    return np.where((mass >= 1.0 / most) & (mass <= most), 1.0, mass)
 
 
 def value_of_mass(value: _Array | float, unit: _Array | float, epsilon: float) -> _Array:

@@ -42,9 +42,10 @@ def check_masses(
 ) -> None:
     """Check that the value can be told: costs times the mass, and ε times that of the reference measure."""
     masses = list(totals)
-    largest = max(*(abs(bound) for bound in bounds), epsilon) * max(masses)
-    if epsilon > 0.0:
-        largest += epsilon * math.prod(masses)
+    largest = max(abs(bound) for bound in bounds) * max(masses)
+    gap = abs(math.prod(masses) - 1.0)
+    if epsilon > 0.0 and gap > 1e-9:  # KL is about that of the totals, which is none where they are 1
+        largest += epsilon * gap
     if not largest < 1e-3 * float(np.finfo(dtype).max):
         listed = ", ".join(f"{mass:g}" for mass in masses)
         raise ValueError(

@@ -19,7 +19,7 @@ from otfast._entropic_result import (
     make_transport,
     needs_double,
 )
-from otfast._entropic_solve import is_cold, solve, unit_of_mass, value_of_mass
+from otfast._entropic_solve import is_cold, solve, temper, unit_of_mass, value_of_mass
 from otfast._entropic_validation import (
     LARGEST_RATIO,
     check_epsilon,
@@ -276,8 +276,9 @@ def sinkhorn_batch(
     check_choice("method", method, _METHODS)
     tol = check_tol(tol, problems.dtype)
     max_iter = check_count("max_iter", max_iter)
-    wide = needs_double(problems.dtype, high - low, epsilon)
-    unit = unit_of_mass(masses[0], rho)
+    kept = temper(epsilon, problems.bounds, rho)
+    wide = needs_double(problems.dtype, high - low, kept)
+    unit = unit_of_mass(masses[0], rho, kept < epsilon)
     a, b = problems.a, problems.b
     if (unit != 1.0).any():
         a, b = a / unit[:, None], b / unit[:, None]
@@ -292,7 +293,7 @@ def sinkhorn_batch(
             problems.costs,
             a,
             b,
-            epsilon,
+            kept,
             method,
             tol,
             max_iter,

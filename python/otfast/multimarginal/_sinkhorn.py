@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from otfast._entropic_result import check_status
+from otfast._entropic_solve import temper
 from otfast._entropic_validation import check_epsilon, check_masses, check_tol
 from otfast._validation import check_choice, check_count
 from otfast.multimarginal._acceleration import Anderson
@@ -172,6 +173,8 @@ def sinkhorn(
     max_iter = check_count("max_iter", max_iter)
     check_choice("method", method, _METHODS)
 
+    if len(exact) == checked.ndim and totals[0] == 1.0:
+        epsilon = temper(epsilon, checked.bounds(), (math.inf, math.inf))
     potentials = Potentials(weights, rho, epsilon)
     with Reporter(callback, progress, "multimarginal.sinkhorn") as reporter:
         watch = _Watch(reporter.monitor)
