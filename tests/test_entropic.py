@@ -9,6 +9,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 import otfast as otf
+from otfast import datasets
 
 EPSILONS = [10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
 METHODS = ["log", "stabilized", "newton", "auto"]
@@ -160,6 +161,42 @@ def test_limits(clouds):
     np.testing.assert_allclose(hot.plan, np.outer(a, b), atol=1e-8)
 
 
+FAMILIES = {
+    "u2": lambda: datasets.uniform_points(200),
+    "g64": lambda: datasets.gaussian_points(200),
+    "images": lambda: datasets.smooth_images(64),  # on a grid
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_failure_is_silent(family, method):
+    """Finite answers, true errors, and a warning or convergence, for ε from 10 to 1e-6 of the costs."""
+    problem = FAMILIES[family]()
+    n, m = problem.C.shape
+    solves_all = method in ("newton", "auto")
+    for epsilon in problem.C.max() * np.logspace(1, -6, 8):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            limit = 10_000 if solves_all else 20
+            result = otf.sinkhorn(problem.a, problem.b, problem.C, epsilon, method=method, max_iter=limit)
+        assert [warning.category for warning in caught] == [otf.ConvergenceWarning] * (not result.converged)
+        assert result.converged or not solves_all
+        assert result.converged == (result.error <= 1e-6)
+        assert np.isfinite(result.value)
+        assert np.isfinite(result.potential_a).all()
+        assert np.isfinite(result.potential_b).all()
+        violations = result.apply(np.ones(m)) - problem.a, result.apply_transpose(np.ones(n)) - problem.b
+        assert result.error == pytest.approx(max(np.abs(v).sum() for v in violations), rel=1e-3, abs=1e-9)
+
+
+def test_high_dimension_with_a_thousand_points():
+    C = datasets.gaussian_points(1000).C.dense()
+    C /= C.max()
+    a = np.full(1000, 1e-3)
+    assert_solves(otf.sinkhorn(None, None, C, 1e-3), a, a, C, 1e-3)
+
+
 def test_high_dimension_in_the_cold():
     """Nearly a permutation: what every Newton's method without the exact potentials fails at."""
     for seed in range(20):
@@ -257,6 +294,37 @@ def test_constant_cost_and_repeated_points(rng):
     x = np.repeat(rng.random((5, 2)), 4, axis=0)
     C = sqeuclidean(x, rng.random((30, 2)))
     assert_solves(otf.sinkhorn(a, b, C, 1e-3), a, b, C, 1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("epsilon", [1e3, 1.0, 1e-2, 1e-6])
+def test_all_mass_in_one_point(clouds, method, epsilon):
+    """There is only one plan then, and KL is 0."""
+    _, b, x, y = clouds
+    C = sqeuclidean(x, y)
+    a = np.eye(60)[7]
+    for rows, columns, costs in ((a, b, C), (b, a, C.T), (a, np.eye(45)[3], C)):
+        result = otf.sinkhorn(rows, columns, costs, epsilon, method=method, tol=1e-9)
+        assert result.converged
+        np.testing.assert_allclose(result.plan, np.outer(rows, columns), atol=1e-9)
+        assert result.value == pytest.approx(rows @ costs @ columns, rel=1e-8)
+        assert np.isfinite(result.potential_a).all()
+        assert np.isfinite(result.potential_b).all()
+
+
+def test_arrays_of_any_layout_and_type(clouds):
+    a, b, x, y = clouds
+    C = np.round(9 * sqeuclidean(x, y))
+    plan = otf.sinkhorn(a, b, C, 1.0).plan
+    read_only = C.copy()
+    read_only.flags.writeable = False
+    for same in (np.repeat(C, 2, axis=1)[:, ::2], np.asfortranarray(C), C[::-1].copy()[::-1], read_only):
+        np.testing.assert_array_equal(otf.sinkhorn(np.repeat(a, 3)[::3], b.tolist(), same, 1.0).plan, plan)
+    for dtype in (np.int8, np.uint64, ">f8", np.float16):
+        np.testing.assert_array_equal(otf.sinkhorn(a, b, C.astype(dtype), 1.0).plan, plan)
+    mixed = otf.sinkhorn(a.astype(np.float32), b, C, 1.0)  # the precision is that of the costs
+    assert mixed.plan.dtype == np.float64
+    np.testing.assert_allclose(mixed.plan, plan, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -457,6 +525,44 @@ def test_denormals_are_as_they_were(clouds):
             otf.sinkhorn(a, b, C, 1e-3, method=method, tol=1e-4, callback=note)
             assert tiny * 1.0 > 0
             assert all(mode > 0 for mode in modes)
+
+
+def everything_entropic(a, b, x, y):
+    """Return calls of all functions that run kernels, by name."""
+    C, cloud = sqeuclidean(x, y), otf.PointCloud(x, y)
+    grid = otf.Grid(np.linspace(0, 1, 9), np.linspace(0, 1, 5))
+    images = np.random.default_rng(0).dirichlet(np.ones(45), 2)
+    path = otf.multimarginal.PairwiseCost(3, {(0, 1): C, (1, 2): C.T.copy()})
+    cycle = otf.multimarginal.PairwiseCost(3, {**path.edges, (0, 2): sqeuclidean(x, x)})
+    tensor = path.dense()
+    result = otf.sinkhorn(a, b, cloud, 1e-3)
+    return {
+        "cloud": lambda: otf.sinkhorn(a, b, cloud, 1e-3),
+        "single": lambda: otf.sinkhorn(a, b, C.astype(np.float32), 1e-3),
+        "grid": lambda: otf.sinkhorn(*images, grid, 1e-3),
+        "batch": lambda: otf.sinkhorn_batch(a[None], b[None], C, 1e-3),
+        "divergence": lambda: otf.sinkhorn_divergence(a, b, x, y, 1e-2),
+        "unrolled": lambda: otf.sinkhorn_unrolled(a, b, C, 1e-3, 3).gradient_cost,
+        "semidual": lambda: otf.semidual(b, C, 1e-3, a),
+        "sag": lambda: otf.sinkhorn_stochastic(a, b, C, 1e-2, n_iter=100, tol=0, rng=0),
+        "asgd": lambda: otf.sinkhorn_stochastic(a, b, C, 1e-2, method="asgd", n_iter=100, tol=0, rng=0),
+        "plan": lambda: (result.plan, result.apply(y), result.gradient_x(x, y), result.feasible().plan),
+        "multimarginal tree": lambda: otf.multimarginal.sinkhorn([a, b, a], path, 1e-2, free=[1]),
+        "multimarginal cycle": lambda: otf.multimarginal.sinkhorn([a, b, a], cycle, 1e-2),
+        "multimarginal tensor": lambda: otf.multimarginal.sinkhorn([a, b, a], tensor, 1e-2),
+        "barycenter": lambda: otf.barycenter.fixed_support(images, grid.dense(), epsilon=1e-2),
+        "images": lambda: otf.barycenter.convolutional(images.reshape(2, 9, 5), epsilon=1e-2),
+    }
+
+
+def test_denormals_are_as_they_were_after_every_call(clouds):
+    tiny, least = np.float64(5e-324), np.float64(np.finfo(np.float64).tiny)
+    for threads in (1, 2):
+        otf.set_num_threads(threads)
+        for name, call in everything_entropic(*clouds).items():
+            call()
+            assert tiny * 1.0 > 0, f"{name} takes denormals for zero"
+            assert least * 0.5 > 0, f"{name} flushes denormals to zero"
 
 
 def test_threads_change_nothing(rng):
