@@ -13,7 +13,7 @@ from otfast.barycenter._linear_program import Pairs, all_pairs, linear_program
 from otfast.barycenter._smoothed_dual import smoothed_duals
 from otfast.cost import DenseCost, Grid, PointCloud
 from otfast.errors import InfeasibleError
-from processes import run_python
+from processes import needs_signals, seconds_to_interrupt
 
 METHODS = ("program", "interior-point", "smoothed")
 
@@ -342,36 +342,19 @@ def test_soft_minima_on_a_grid():
     np.testing.assert_allclose(along_axes, over_pairs, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("way", ["interior-point", "smoothed", "program"])
-def test_ctrl_c(way):
-    code = f"""
-        import os, signal, threading, time
-        import numpy as np
-        from otfast.barycenter import _certified
-        from otfast.cost import DenseCost, Grid
-
-        _certified._FEW_PAIRS = 10**9 if "{way}" == "program" else 0
-        _certified._MOST_MEMORY = 0.0 if "{way}" == "smoothed" else 1e10
-        side = np.linspace(0.0, 1.0, 20)
-        measures = list(np.random.default_rng(0).dirichlet(np.ones(400), 12))
-        costs = [Grid(side, side)] * 12
-        sent = []
-
-        def interrupt():
-            time.sleep(0.7)
-            sent.append(time.perf_counter())
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=interrupt).start()
-        try:
-            _certified.solve(measures, costs, np.full(12, 1 / 12), tol=1e-9)
-        except KeyboardInterrupt:
-            print("interrupted", time.perf_counter() - sent[0], flush=True)
-            os._exit(0)  # HiGHS is left to itself
-    """
-    outcome, delay = run_python(code, OMP_NUM_THREADS="1").split()
-    assert outcome == "interrupted"
-    assert float(delay) < 2.0
+@needs_signals
+@pytest.mark.parametrize(
+    "limits", [(0, 1e10), (0, 0.0), (10**9, 1e10)], ids=["interior-point", "smoothed", "program"]
+)
+def test_ctrl_c(limits):
+    setup = (
+        "from otfast.barycenter import _certified as lp; "
+        f"lp._FEW_PAIRS, lp._MOST_MEMORY = {limits}; "
+        "side = np.linspace(0.0, 1.0, 20); costs = [otf.Grid(side, side)] * 12; "
+        "measures = list(rng.dirichlet(np.ones(400), 12))"
+    )
+    work = "lp.solve(measures, costs, np.full(12, 1 / 12), tol=1e-9)"
+    assert seconds_to_interrupt(setup, work, after=0.7, OMP_NUM_THREADS="1") < 2.0
 
 
 @pytest.mark.slow

@@ -159,7 +159,8 @@ def test_limits_of_the_temperature(measures):
     exact = otf.emd(a, b, otf.PointCloud(x, y)).value
     assert otf.sinkhorn_divergence(a, b, x, y, 1e-4).value == pytest.approx(exact, rel=1e-3)
     means = float(((a @ x - b @ y) ** 2).sum())
-    assert otf.sinkhorn_divergence(a, b, x, y, 1e4).value == pytest.approx(means, rel=1e-3)
+    for epsilon in (1e4, 1e8, 1e20, 1e300):
+        assert otf.sinkhorn_divergence(a, b, x, y, epsilon).value == pytest.approx(means, rel=1e-3)
 
 
 def test_gaussians_on_a_fine_grid():
@@ -255,6 +256,7 @@ def test_bad_input_is_named(measures):
         ((a, b, x, y[:, :1], 1.0), {}, "x and y must have the same dimension"),
         ((a, b, x * np.nan, y, 1.0), {}, "x must be finite"),
         ((a, b, x, y, -1.0), {}, "epsilon must be"),
+        ((1e200 * a, 1e200 * b, x, y, 1.0), {}, "totals of a and b.* are so large"),
         ((a, b, x, y, 1.0, "manhattan"), {}, "metric must be one of"),
         ((a, b, x, y, 1.0, ("bilinear", [[1, 2], [0, 1]])), {}, "metric .* must be symmetric"),
         ((a, b, x, y, 1.0), {"tol": -1}, "tol must be"),

@@ -9,6 +9,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 import otfast as otf
+from otfast import datasets
 
 EPSILONS = [10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
 METHODS = ["log", "stabilized", "newton", "auto"]
@@ -160,6 +161,42 @@ def test_limits(clouds):
     np.testing.assert_allclose(hot.plan, np.outer(a, b), atol=1e-8)
 
 
+FAMILIES = {
+    "u2": lambda: datasets.uniform_points(200),
+    "g64": lambda: datasets.gaussian_points(200),
+    "images": lambda: datasets.smooth_images(64),  # on a grid
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_failure_is_silent(family, method):
+    """Finite answers, true errors, and a warning or convergence, for ε from 10 to 1e-6 of the costs."""
+    problem = FAMILIES[family]()
+    n, m = problem.C.shape
+    solves_all = method in ("newton", "auto")
+    for epsilon in problem.C.max() * np.logspace(1, -6, 8):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            limit = 10_000 if solves_all else 20
+            result = otf.sinkhorn(problem.a, problem.b, problem.C, epsilon, method=method, max_iter=limit)
+        assert [warning.category for warning in caught] == [otf.ConvergenceWarning] * (not result.converged)
+        assert result.converged or not solves_all
+        assert result.converged == (result.error <= 1e-6)
+        assert np.isfinite(result.value)
+        assert np.isfinite(result.potential_a).all()
+        assert np.isfinite(result.potential_b).all()
+        violations = result.apply(np.ones(m)) - problem.a, result.apply_transpose(np.ones(n)) - problem.b
+        assert result.error == pytest.approx(max(np.abs(v).sum() for v in violations), rel=1e-3, abs=1e-9)
+
+
+def test_high_dimension_with_a_thousand_points():
+    C = datasets.gaussian_points(1000).C.dense()
+    C /= C.max()
+    a = np.full(1000, 1e-3)
+    assert_solves(otf.sinkhorn(None, None, C, 1e-3), a, a, C, 1e-3)
+
+
 def test_high_dimension_in_the_cold():
     """Nearly a permutation: what every Newton's method without the exact potentials fails at."""
     for seed in range(20):
@@ -181,6 +218,28 @@ def test_small_and_flat_problems(rng, shape, epsilon):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_no_temperature_is_too_high(clouds, method, dtype):
+    """The plan is a ⊗ b up to C/ε, and the value ⟨a ⊗ b, C⟩ up to C²/ε, whatever is left of C/ε beside 1."""
+    a, b, x, y = clouds
+    C = sqeuclidean(x, y).astype(dtype)
+    mean = a @ C @ b
+    for epsilon in (1e4, 1e7, 1e12, 1e30, 1e100, 1e300):
+        rel = 1e-6 if dtype == np.float32 else 1e-7
+        for cost in (C, otf.PointCloud(x.astype(dtype), y.astype(dtype))):
+            result = otf.sinkhorn(a, b, cost, epsilon, method=method)
+            assert result.converged
+            assert result.value == pytest.approx(mean, rel=rel + 1.0 / epsilon)
+            np.testing.assert_allclose(result.plan, np.outer(a, b), rtol=rel + 4.0 / epsilon)
+        batch = otf.sinkhorn_batch(a[None], b[None], C, epsilon, method=method)
+        assert batch.value[0] == pytest.approx(mean, rel=rel + 1.0 / epsilon)
+    if dtype == np.float64:
+        heavy = otf.sinkhorn(3.0 * a, 3.0 * b, C, 1e9, method=method)
+        np.testing.assert_allclose(heavy.plan, 3.0 * np.outer(a, b), rtol=1e-6)
+        assert heavy.value == pytest.approx(3e9 * (2.0 - np.log(3.0)), rel=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_masses_and_scales(clouds, method):
     a, b, x, y = clouds
     C = sqeuclidean(x, y)
@@ -189,10 +248,14 @@ def test_masses_and_scales(clouds, method):
         scaled = otf.sinkhorn(a, b, C * scale, 0.1 * scale, method=method, tol=1e-10)
         np.testing.assert_allclose(scaled.plan, base.plan, atol=1e-9)
         assert scaled.value == pytest.approx(base.value * scale, rel=1e-9)
-    for mass in (1e-3, 50.0):
+    for mass in (1e-250, 1e-3, 50.0, 1e100):
         heavy = otf.sinkhorn(a * mass, b * mass, C, 0.1, method=method, tol=1e-10)
         np.testing.assert_allclose(heavy.plan, base.plan * mass, atol=1e-9 * mass)
-        assert_solves(heavy, a * mass, b * mass, C, 0.1)
+        if mass == 50.0:
+            assert_solves(heavy, a * mass, b * mass, C, 0.1)
+        # The plan is that of mass 1, and ΣP log(P / (a ⊗ b)) has −s log s more.
+        value = mass * (base.value + 0.1 * (mass - 1.0 - np.log(mass)))
+        assert heavy.value == pytest.approx(value, rel=1e-9)
 
 
 def test_costs_at_the_ends_of_the_range(clouds):
@@ -231,6 +294,37 @@ def test_constant_cost_and_repeated_points(rng):
     x = np.repeat(rng.random((5, 2)), 4, axis=0)
     C = sqeuclidean(x, rng.random((30, 2)))
     assert_solves(otf.sinkhorn(a, b, C, 1e-3), a, b, C, 1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("epsilon", [1e3, 1.0, 1e-2, 1e-6])
+def test_all_mass_in_one_point(clouds, method, epsilon):
+    """There is only one plan then, and KL is 0."""
+    _, b, x, y = clouds
+    C = sqeuclidean(x, y)
+    a = np.eye(60)[7]
+    for rows, columns, costs in ((a, b, C), (b, a, C.T), (a, np.eye(45)[3], C)):
+        result = otf.sinkhorn(rows, columns, costs, epsilon, method=method, tol=1e-9)
+        assert result.converged
+        np.testing.assert_allclose(result.plan, np.outer(rows, columns), atol=1e-9)
+        assert result.value == pytest.approx(rows @ costs @ columns, rel=1e-8)
+        assert np.isfinite(result.potential_a).all()
+        assert np.isfinite(result.potential_b).all()
+
+
+def test_arrays_of_any_layout_and_type(clouds):
+    a, b, x, y = clouds
+    C = np.round(9 * sqeuclidean(x, y))
+    plan = otf.sinkhorn(a, b, C, 1.0).plan
+    read_only = C.copy()
+    read_only.flags.writeable = False
+    for same in (np.repeat(C, 2, axis=1)[:, ::2], np.asfortranarray(C), C[::-1].copy()[::-1], read_only):
+        np.testing.assert_array_equal(otf.sinkhorn(np.repeat(a, 3)[::3], b.tolist(), same, 1.0).plan, plan)
+    for dtype in (np.int8, np.uint64, ">f8", np.float16):
+        np.testing.assert_array_equal(otf.sinkhorn(a, b, C.astype(dtype), 1.0).plan, plan)
+    mixed = otf.sinkhorn(a.astype(np.float32), b, C, 1.0)  # the precision is that of the costs
+    assert mixed.plan.dtype == np.float64
+    np.testing.assert_allclose(mixed.plan, plan, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -386,6 +480,12 @@ def test_batch_is_its_problems(rng, epsilon):
     otf.set_num_threads(2)
     again = otf.sinkhorn_batch(A, B, C, epsilon)
     np.testing.assert_array_equal(again.value, batch.value)
+    masses = np.array([1e-200, 1.0, 3.0, 1e50, 1e100])
+    heavy = otf.sinkhorn_batch(masses[:, None] * A, masses[:, None] * B, C, epsilon)
+    for index, mass in enumerate(masses):
+        np.testing.assert_allclose(heavy[index].plan / mass, batch[index].plan, atol=1e-5)
+        single = otf.sinkhorn(mass * A[index], mass * B[index], C[index], epsilon)
+        assert heavy.value[index] == pytest.approx(single.value, rel=1e-6)
 
 
 # --- Promises of the library.
@@ -427,6 +527,44 @@ def test_denormals_are_as_they_were(clouds):
             assert all(mode > 0 for mode in modes)
 
 
+def everything_entropic(a, b, x, y):
+    """Return calls of all functions that run kernels, by name."""
+    C, cloud = sqeuclidean(x, y), otf.PointCloud(x, y)
+    grid = otf.Grid(np.linspace(0, 1, 9), np.linspace(0, 1, 5))
+    images = np.random.default_rng(0).dirichlet(np.ones(45), 2)
+    path = otf.multimarginal.PairwiseCost(3, {(0, 1): C, (1, 2): C.T.copy()})
+    cycle = otf.multimarginal.PairwiseCost(3, {**path.edges, (0, 2): sqeuclidean(x, x)})
+    tensor = path.dense()
+    result = otf.sinkhorn(a, b, cloud, 1e-3)
+    return {
+        "cloud": lambda: otf.sinkhorn(a, b, cloud, 1e-3),
+        "single": lambda: otf.sinkhorn(a, b, C.astype(np.float32), 1e-3),
+        "grid": lambda: otf.sinkhorn(*images, grid, 1e-3),
+        "batch": lambda: otf.sinkhorn_batch(a[None], b[None], C, 1e-3),
+        "divergence": lambda: otf.sinkhorn_divergence(a, b, x, y, 1e-2),
+        "unrolled": lambda: otf.sinkhorn_unrolled(a, b, C, 1e-3, 3).gradient_cost,
+        "semidual": lambda: otf.semidual(b, C, 1e-3, a),
+        "sag": lambda: otf.sinkhorn_stochastic(a, b, C, 1e-2, n_iter=100, tol=0, rng=0),
+        "asgd": lambda: otf.sinkhorn_stochastic(a, b, C, 1e-2, method="asgd", n_iter=100, tol=0, rng=0),
+        "plan": lambda: (result.plan, result.apply(y), result.gradient_x(x, y), result.feasible().plan),
+        "multimarginal tree": lambda: otf.multimarginal.sinkhorn([a, b, a], path, 1e-2, free=[1]),
+        "multimarginal cycle": lambda: otf.multimarginal.sinkhorn([a, b, a], cycle, 1e-2),
+        "multimarginal tensor": lambda: otf.multimarginal.sinkhorn([a, b, a], tensor, 1e-2),
+        "barycenter": lambda: otf.barycenter.fixed_support(images, grid.dense(), epsilon=1e-2),
+        "images": lambda: otf.barycenter.convolutional(images.reshape(2, 9, 5), epsilon=1e-2),
+    }
+
+
+def test_denormals_are_as_they_were_after_every_call(clouds):
+    tiny, least = np.float64(5e-324), np.float64(np.finfo(np.float64).tiny)
+    for threads in (1, 2):
+        otf.set_num_threads(threads)
+        for name, call in everything_entropic(*clouds).items():
+            call()
+            assert tiny * 1.0 > 0, f"{name} takes denormals for zero"
+            assert least * 0.5 > 0, f"{name} flushes denormals to zero"
+
+
 def test_threads_change_nothing(rng):
     x, y = rng.random((900, 2)), rng.random((800, 2))
     for cost in (otf.PointCloud(x, y), sqeuclidean(x, y)):
@@ -445,7 +583,11 @@ def test_threads_change_nothing(rng):
         ({"epsilon": -1.0}, "epsilon"),
         ({"epsilon": np.nan}, "epsilon"),
         ({"epsilon": np.inf}, "epsilon"),
-        ({"epsilon": 1e-306}, "epsilon"),
+        ({"epsilon": 1e-306}, "epsilon must be between"),
+        ({"epsilon": 1e306}, "epsilon must be between"),
+        ({"epsilon": 10**400}, "epsilon"),
+        ({"epsilon": np.array([0.1, 0.2])}, "epsilon"),
+        ({"C": np.full((2, 3), 1e10), "epsilon": 1e-300}, "epsilon = 1e-300 is too small"),
         ({"epsilon": "hot"}, "epsilon"),
         ({"method": "simplex"}, "'newton'"),
         ({"tol": -1.0}, "tol"),
@@ -454,12 +596,14 @@ def test_threads_change_nothing(rng):
         ({"init": (np.zeros(2), np.zeros(2))}, "init"),
         ({"init": np.zeros(3)}, "init"),
         ({"init": (np.zeros(2), np.array([0.0, np.nan, 0.0]))}, "init"),
+        ({"init": (np.zeros(2), np.array([0.0, 1e308, 0.0]))}, "init.* is too large"),
         ({"unbalanced": 0.0}, "unbalanced"),
         ({"unbalanced": (1.0, -1.0)}, "unbalanced"),
         ({"unbalanced": (1.0, 1.0, 1.0)}, "unbalanced"),
         ({"unbalanced": np.nan}, "unbalanced"),
         ({"callback": 3}, "callback"),
         ({"a": [0.5, 0.6]}, "totals of a and b"),
+        ({"a": [1e200, 1e200], "b": [1e200, 1e200, 0.0]}, "totals of a and b.* are so large"),
         ({"a": [0.5, np.nan]}, "a must be finite"),
         ({"b": [0.5, -0.1, 0.6]}, "b must not be negative"),
         ({"C": np.full((2, 3), np.nan)}, "C"),

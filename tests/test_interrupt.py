@@ -1,6 +1,5 @@
 """Long work can be watched and stopped: callbacks, their exceptions, a progress bar, Ctrl-C."""
 
-import os
 import time
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 import otfast as otf
 from certificates import assert_certified, random_weights, sqeuclidean
-from processes import run_python
+from processes import needs_signals, seconds_to_interrupt
 
 METHODS = ["auto", "network-simplex", "column-generation"]
 
@@ -132,122 +131,69 @@ def test_the_bar_closes_when_a_callback_raises(rng, capsys):
     assert capsys.readouterr().err.endswith("\n")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-@pytest.mark.parametrize("callback", ["None", "lambda report: None"])
-@pytest.mark.parametrize("call", ["emd", "emd_cloud", "emd_batch", "assignment"])
-def test_ctrl_c(call, callback):
-    code = f"""
-        import os, signal, threading, time
-        import numpy as np
-        import otfast as otf
-
-        rng = np.random.default_rng(0)
-        x, y = rng.normal(size=(2, 7000, 48))
-        a, b = rng.dirichlet(np.ones(7000), 2)
-        dense = otf.PointCloud(x, y, "euclidean").dense()
-        A, B = rng.dirichlet(np.ones(100), (2, 4000))
-        cost = rng.random((100, 100))
-        work = {{
-            "emd": lambda: otf.emd(a, b, dense, callback={callback}),
-            "emd_cloud": lambda: otf.emd(a, b, otf.PointCloud(x, y), callback={callback}),
-            "emd_batch": lambda: otf.emd_batch(A, B, cost, callback={callback}),
-            "assignment": lambda: otf.assignment(dense),
-        }}["{call}"]
-        otf.set_num_threads(1)
-        sent = []
-
-        def interrupt():
-            time.sleep(0.1)
-            sent.append(time.perf_counter())
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=interrupt).start()
-        try:
-            work()
-        except KeyboardInterrupt:
-            print("interrupted", time.perf_counter() - sent[0])
-        else:
-            print("finished", bool(sent))
-    """
-    assert_interrupted(run_python(code))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-@pytest.mark.parametrize("call", ["tensor", "tree", "cycle", "exact"])
-def test_ctrl_c_with_many_marginals(call):
-    code = f"""
-        import os, signal, threading, time
-        import numpy as np
-        import otfast as otf
-        from otfast import multimarginal as mm
-
-        rng = np.random.default_rng(0)
-        options = dict(tol=0.0, max_iter=100_000)
-        x = [rng.random((5000, 3)) for _ in range(4)]
-        path = mm.PairwiseCost(4, {{(k, k + 1): otf.PointCloud(x[k], x[k + 1]) for k in range(3)}})
-        cycle = mm.PairwiseCost(4, {{(k, (k + 1) % 4): rng.random((500, 500)) for k in range(4)}})
-        tensor = rng.random((40, 40, 40, 40))
-        work = {{
-            "tensor": lambda: mm.sinkhorn([None] * 4, tensor, 0.1, **options),
-            "tree": lambda: mm.sinkhorn([None] * 4, path, 0.1, free=[1], **options),
-            "cycle": lambda: mm.sinkhorn([None] * 4, cycle, 0.1, **options),
-            "exact": lambda: mm.solve([None] * 4, path),
-        }}["{call}"]
-        otf.set_num_threads(1)
-        sent = []
-
-        def interrupt():
-            time.sleep(0.3)
-            sent.append(time.perf_counter())
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=interrupt).start()
-        try:
-            work()
-        except KeyboardInterrupt:
-            print("interrupted", time.perf_counter() - sent[0])
-        else:
-            print("finished", bool(sent))
-    """
-    assert_interrupted(run_python(code))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-@pytest.mark.parametrize("call", ["dense", "cloud", "images"])
-def test_ctrl_c_in_entropic_barycenters(call):
-    code = f"""
-        import os, signal, threading, time
-        import numpy as np
-        import otfast as otf
-
-        rng = np.random.default_rng(0)
-        options = dict(epsilon=1e-2, tol=0.0, max_iter=1_000_000)
-        B, cloud = rng.dirichlet(np.ones(1000), 5), otf.PointCloud(rng.random((1000, 2)))
-        work = {{
-            "dense": lambda: otf.barycenter.fixed_support(B, cloud.dense(), **options),
-            "cloud": lambda: otf.barycenter.fixed_support(B, cloud, **options),
-            "images": lambda: otf.barycenter.convolutional(B.reshape(5, 25, 40), **options),
-        }}["{call}"]
-        sent = []
-
-        def interrupt():
-            time.sleep(0.3)
-            sent.append(time.perf_counter())
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=interrupt).start()
-        try:
-            work()
-        except KeyboardInterrupt:
-            print("interrupted", time.perf_counter() - sent[0])
-        else:
-            print("finished", bool(sent))
-    """
-    assert_interrupted(run_python(code))
-
-
-def assert_interrupted(printed):
-    outcome, delay = printed.split()
-    assert outcome == "interrupted", "the problem was too short for the test"
+def assert_interrupted(setup, work, *, after):
     # Two tenths of a second are promised; a busy machine may add to that.
-    assert float(delay) < 0.4
+    assert seconds_to_interrupt(setup, work, after=after) < 0.4
+
+
+POINTS = "x, y = rng.normal(size=(2, 7000, 48)); a, b = rng.dirichlet(np.ones(7000), 2)"
+DENSE = f"{POINTS}; C = otf.PointCloud(x, y, 'euclidean').dense()"
+BATCH = "A, B = rng.dirichlet(np.ones(100), (2, 4000)); C = rng.random((100, 100))"
+
+
+@needs_signals
+@pytest.mark.parametrize("callback", ["None", "lambda report: None"])
+@pytest.mark.parametrize(
+    ("setup", "work"),
+    [
+        pytest.param(DENSE, "otf.emd(a, b, C, callback={})", id="emd"),
+        pytest.param(POINTS, "otf.emd(a, b, otf.PointCloud(x, y), callback={})", id="emd_cloud"),
+        pytest.param(BATCH, "otf.emd_batch(A, B, C, callback={})", id="emd_batch"),
+    ],
+)
+def test_ctrl_c(setup, work, callback):
+    assert_interrupted(setup, work.format(callback), after=0.1)
+
+
+@needs_signals
+def test_ctrl_c_in_an_assignment():
+    assert_interrupted(DENSE, "otf.assignment(C)", after=0.1)
+
+
+PATH = (
+    "x = [rng.random((5000, 3)) for _ in range(4)]; "
+    "cost = otf.multimarginal.PairwiseCost(4, {(k, k + 1): otf.PointCloud(x[k], x[k + 1]) for k in range(3)})"
+)
+CYCLE = (
+    "cost = otf.multimarginal.PairwiseCost(4, {(k, (k + 1) % 4): rng.random((500, 500)) for k in range(4)})"
+)
+
+
+@needs_signals
+@pytest.mark.parametrize(
+    ("setup", "work"),
+    [
+        pytest.param("cost = rng.random((40, 40, 40, 40))", "sinkhorn({})", id="tensor"),
+        pytest.param(PATH, "sinkhorn({}, free=[1])", id="tree"),
+        pytest.param(CYCLE, "sinkhorn({})", id="cycle"),
+        pytest.param(PATH, "solve([None] * 4, cost)", id="exact"),
+    ],
+)
+def test_ctrl_c_with_many_marginals(setup, work):
+    arguments = "[None] * 4, cost, 0.1, tol=0.0, max_iter=100_000"
+    assert_interrupted(setup, f"otf.multimarginal.{work.format(arguments)}", after=0.3)
+
+
+@needs_signals
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param("fixed_support(B, cloud.dense(), {})", id="dense"),
+        pytest.param("fixed_support(B, cloud, {})", id="cloud"),
+        pytest.param("convolutional(B.reshape(5, 25, 40), {})", id="images"),
+    ],
+)
+def test_ctrl_c_in_entropic_barycenters(work):
+    setup = "B = rng.dirichlet(np.ones(1000), 5); cloud = otf.PointCloud(rng.random((1000, 2)))"
+    options = "epsilon=1e-2, tol=0.0, max_iter=1_000_000"
+    assert_interrupted(setup, f"otf.barycenter.{work.format(options)}", after=0.3)

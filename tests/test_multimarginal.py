@@ -543,6 +543,37 @@ def test_the_scale_of_costs_does_not_matter(rng, scale):
     assert other.value == pytest.approx(scale * one.value, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", STRUCTURES)
+@pytest.mark.parametrize("method", ["auto", "column-generation"])
+@pytest.mark.parametrize("mass", [1e-300, 1e200])
+def test_masses_of_exact_plans(rng, kind, method, mass):
+    cost = random_cost(rng, kind, (3, 4, 2))
+    marginals = [zeroed_weights(rng, n) for n in cost.shape]
+    one = mm.solve(marginals, cost, method=method)
+    other = mm.solve([mass * a for a in marginals], cost, method=method)
+    assert other.converged
+    assert other.value == pytest.approx(mass * one.value, rel=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["path", "star", "tree"])
+def test_the_mass_of_a_tree_may_be_large(rng, kind):
+    cost = random_cost(rng, kind, (3, 4, 2))
+    marginals = [zeroed_weights(rng, n) for n in cost.shape]
+    one = mm.sinkhorn(marginals, cost, 0.1, tol=1e-9)
+    other = mm.sinkhorn([1e60 * a for a in marginals], cost, 0.1, tol=1e-9)
+    assert other.converged
+    np.testing.assert_allclose(other.plan / 1e60, one.plan, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", STRUCTURES)
+def test_no_temperature_is_too_high(rng, kind):
+    cost = random_cost(rng, kind, (3, 4, 5))
+    for epsilon in (1e7, 1e20, 1e100):
+        result = mm.sinkhorn([None] * 3, cost, epsilon)
+        assert result.value == pytest.approx(cost.dense().mean(), abs=1e-5)
+        np.testing.assert_allclose(result.plan, 1 / 60, rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["tensor", "cycle", "tree", "low-rank"])
 def test_temperatures_below_all_digits_are_not_infeasible(rng, kind):
     cost = random_cost(rng, kind, (3, 4, 5))
@@ -725,6 +756,16 @@ def test_bad_input(rng):
     for edges in ([(0, 1, np.ones((2, 2)))], {(0.5, 1): np.ones((2, 2))}, {"ab": np.ones((2, 2))}):
         with pytest.raises(ValueError, match="edge"):
             PairwiseCost(2, edges)
+    for unbalanced in (0.0, np.nan, np.array(-1.0), {1.0}, [None, 1.0, 1.0]):
+        with pytest.raises(ValueError, match="unbalanced"):
+            mm.sinkhorn(good, C, 0.1, unbalanced=unbalanced)
+    for marginal in ([[1.0], [1.0, 2.0]], ["a", "b", "c"], 1.0, [], [0.0, 0.0, 0.0]):
+        for cost in (C, PairwiseCost(3, {(0, 1): C[:, :, 0]})):
+            with pytest.raises(ValueError, match=r"marginals\[0\]"):
+                mm.sinkhorn([marginal, None, [0.5, 0.5]], cost, 0.1)
+    for run in (lambda a: mm.sinkhorn(a, C, 0.1), lambda a: mm.solve(a, C * 1e200)):
+        with pytest.raises(ValueError, match=r"totals of marginals.* are so large"):
+            run([np.full(n, 1e150 / n) for n in C.shape])
     for sizes in (3, [0, 2], ["a", 2], [2]):
         with pytest.raises(ValueError, match="sizes"):
             PairwiseCost(2, {}, sizes)
@@ -734,6 +775,22 @@ def test_bad_input(rng):
     for make in (LowRankTensor, BarycenterCost, SpreadCost):
         with pytest.raises(ValueError, match="sequence"):
             make(3)
+    for make in (
+        lambda: LowRankTensor([np.full((2, 2), 1e110)] * 3),
+        lambda: SpreadCost([[1e308], [-1e308]]),
+    ):
+        with pytest.raises(ValueError, match="range of float64"):
+            make()
+    for far in (
+        [[1e200], [0.0, -1e200]],
+        [[1.7e308, 1.7e308], [1.7e308]],
+        [np.float32([1e20]), np.float32([0])],
+    ):
+        with pytest.raises(ValueError, match="costs of these points can exceed the range"):
+            BarycenterCost(far)
+    for cost in (otf.PointCloud(C[0, :, :]), otf.DenseCost(C[0])):
+        with pytest.raises(ValueError, match="make it an edge"):
+            mm.sinkhorn([None, None], cost, 0.1)
     with pytest.raises(ValueError, match="n_marginals"):
         mm.coulomb([0.0, 1.0], 1)
     with pytest.raises(ValueError, match="rank"):
@@ -747,6 +804,25 @@ def test_too_large_tensors_name_their_size_and_what_to_do_instead():
     complete = PairwiseCost(6, {pair: np.ones((300, 300)) for pair in combinations(range(6), 2)})
     with pytest.raises(ValueError, match=r"PB"):
         mm.sinkhorn([None] * 6, complete, 0.1)
+
+
+@pytest.mark.parametrize("make", [BarycenterCost, LowRankTensor, SpreadCost])
+@pytest.mark.parametrize("run", [lambda a, C: mm.sinkhorn(a, C, 0.1), mm.solve])
+def test_too_many_tuples_of_half_of_the_points(make, run):
+    # Of 24 points, half make 10^12 tuples.
+    points = [np.arange(10.0)] * 24 if make is SpreadCost else [np.ones((10, 2))] * 24
+    with pytest.raises(ValueError, match=r"TB.*PairwiseCost on a tree"):
+        run([None] * 24, make(points))
+
+
+def test_plans_that_do_not_fit_into_memory():
+    """The plan of eight measures is known by its marginals; as an array it has 10^24 entries."""
+    C = np.abs(np.subtract.outer(np.arange(1000.0), np.arange(1000.0)))
+    result = mm.sinkhorn([None] * 8, PairwiseCost(8, {(k, k + 1): C for k in range(7)}), 500.0, tol=1e-4)
+    np.testing.assert_allclose(result.pair_marginal(2, 3).sum(axis=0), 1e-3, rtol=1e-3)
+    for read in (lambda: result.plan, lambda: result.sparse_plan):
+        with pytest.raises(ValueError, match=r"the plan, 1000 x.*PB"):
+            read()
 
 
 def test_graphs_of_too_large_treewidth_tell_what_they_would_take():

@@ -133,6 +133,8 @@ def test_assignment_must_be_square():
 def test_numbers():
     assert check_real("t", np.float32(2), 1.0) == 2.0
     assert check_real("t", 0, 0.0) == 0.0
+    with pytest.raises(ValueError, match="t must be a number at least 0, not 1000"):
+        check_real("t", 10**400, 0.0)
     with pytest.raises(ValueError, match="t must be finite and greater than 0, not 0"):
         check_real("t", 0, 0.0, strictly=True)
     assert check_count("k", np.int32(3)) == 3

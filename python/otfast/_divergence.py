@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from otfast import _core
 from otfast._entropic_result import EntropicCoupling, check_status, needs_double
-from otfast._entropic_solve import solve
-from otfast._entropic_validation import check_epsilon, check_rho, check_tol
+from otfast._entropic_solve import solve, temper
+from otfast._entropic_validation import check_epsilon, check_masses, check_rho, check_tol
 from otfast._metric import Metric, parse_metric
 from otfast._metric_gradient import position_gradient
 from otfast._validation import FloatArray, as_cloud, balance_weights, check_count, check_weights
@@ -148,6 +148,8 @@ def sinkhorn_divergence(
         is_single = single_a or single_b or cost.dtype == _FLOAT32
         weights_b = balance_weights(weights_b, total_a, total_b, is_single)
     epsilon = check_epsilon(epsilon, cost.bounds(), cost.dtype)
+    check_masses("a and b", [max(total_a, total_b)] * 2, cost.bounds(), epsilon, cost.dtype)
+    epsilon = temper(epsilon, cost.bounds(), (rho, rho))
     tol = check_tol(tol, cost.dtype, default=1e-8)
     max_iter = check_count("max_iter", max_iter)
 

@@ -30,6 +30,9 @@ _FLOAT32 = np.dtype(np.float32)
 #: Exponents, in base 2, up to which single precision keeps enough digits behind the point.
 _SINGLE_RANGE = 512.0
 
+#: Temperatures, in units of the spread of the costs, up to which 1 + C/ε keeps enough digits of C.
+_SINGLE_HEAT = 32.0
+
 #: Temperatures up to which 1/ε is a normal number in single precision, with some to spare.
 _SINGLE_SCALE = 1e30
 
@@ -178,9 +181,11 @@ class UnbalancedTransport(Transport):
 
 
 def needs_double(dtype: np.dtype[np.floating[Any]], spread: float, epsilon: float) -> bool:
-    """Whether exponents C/ε of a `float32` cost range too widely for single precision."""
+    """Whether exponents C/ε of a `float32` cost range too widely for single precision, or vanish beside 1."""
     if dtype != _FLOAT32:
         return False
+    if epsilon > _SINGLE_HEAT * spread:
+        return True
     return spread * _LOG2E > _SINGLE_RANGE * epsilon or not 1.0 / _SINGLE_SCALE < epsilon < _SINGLE_SCALE
 
 

@@ -33,6 +33,15 @@ _COLD_GRID = 1.0 / 550.0
 _MOST_EXACT = 1 << 32
 _FEW_PAIRS = 1 << 26
 
+#: The largest mass, and one over the least, with which kernels are made.
+_MOST_MASS = 1e6
+
+#: A mass that is 1 up to the rounding of sums.
+_ROUNDING = 1e-9
+
+#: The highest temperature, in units of the largest cost.
+_HEAT = 1e6
+
 
 def solve(
     cost: Cost,
@@ -56,6 +65,15 @@ def solve(
     raw, wide
         What the core returned, and whether it computed in double precision for a cost in single precision.
     """
+    kept = temper(epsilon, cost.bounds(), rho)
+    unit = float(unit_of_mass(a.sum(), rho, kept < epsilon))
+    if unit != 1.0 or kept < epsilon:
+        raw, wide = solve(
+            cost, a / unit, b / unit, kept, rho, method, tol, max_iter, start, monitor, listener
+        )
+        raw["potential_a"] = raw["potential_a"] - epsilon * math.log(unit)
+        raw["value"] = float(value_of_mass(raw["value"], unit, epsilon))
+        return raw, wide
     low, high = cost.bounds()
     spread = high - low
     n, m = cost.shape
@@ -95,11 +113,34 @@ def solve(
     return raw, wide
 
 
-def _count_from(done: int, monitor: Monitor | None) -> Monitor | None:
-    """Return the monitor for iterations that come after `done` others."""
-    if monitor is None or done == 0:
-        return monitor
-    return lambda iteration, error, value: monitor(done + iteration, error, value)
+def temper(epsilon: float, bounds: tuple[float, float], rho: tuple[float, float]) -> float:
+    """Return a temperature at which a balanced problem of mass 1 has the same solution, up to rounding.
+
+    That is a lower one if 1 + C/ε loses the digits of the costs. The plan is a ⊗ b either way, and potentials
+    and values at two temperatures differ by terms of the order C²/ε of the lower one.
+    """
+    largest = max(abs(bound) for bound in bounds)
+    return min(epsilon, _HEAT * largest) if is_balanced(rho) and largest > 0.0 else epsilon
+
+
+def unit_of_mass(mass: _Array, rho: tuple[float, float], is_hot: bool) -> _Array:
+    """Return what a balanced problem is to be divided by: 1 or its mass.
+
+    Some kernels are in single precision, which does not hold every mass, and `temper` is about a mass of 1.
+    """
+    if not is_balanced(rho):
+        return np.ones_like(mass)
+    most = 1.0 + _ROUNDING if is_hot else _MOST_MASS
+    return np.where((mass >= 1.0 / most) & (mass <= most), 1.0, mass)
+
+
+def value_of_mass(value: _Array | float, unit: _Array | float, epsilon: float) -> _Array:
+    """Return the value of a balanced problem of mass s = `unit`, or 1, from that of the problem divided by s.
+
+    With the plan, ΣP log(P/Q) grows by the factor s and −s log s more: the reference measure Q = a ⊗ b grows
+    by s².
+    """
+    return np.asarray(unit * (value + epsilon * (unit - 1.0 - np.log(unit))))
 
 
 def full_pass(
@@ -126,3 +167,10 @@ def is_cold(method: str, epsilon: float, spread: float, rho: float, threshold: f
     Where deviations from the marginals are cheap, mass does not travel as far as in that problem.
     """
     return method in ("auto", "newton") and epsilon < threshold * spread and rho > 0.1 * spread
+
+
+def _count_from(done: int, monitor: Monitor | None) -> Monitor | None:
+    """Return the monitor for iterations that come after `done` others."""
+    if monitor is None or done == 0:
+        return monitor
+    return lambda iteration, error, value: monitor(done + iteration, error, value)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otfast import _core
 from otfast._entropic_result import check_status, make_transport, needs_double
 from otfast._entropic_solve import full_pass
-from otfast._entropic_validation import check_epsilon
+from otfast._entropic_validation import check_epsilon, check_masses
 from otfast._metric import Metric, parse_metric
 from otfast._semidiscrete import SemiDiscrete
 from otfast._validation import (
@@ -306,6 +306,7 @@ def _discrete(
     weights_b = balance_weights(weights_b, total_a, total_b, is_single)
     low, high = cost.bounds()
     epsilon = check_epsilon(steps.epsilon, (low, high), cost.dtype)
+    check_masses("a and b", (total_a, total_b), (low, high), epsilon, cost.dtype)
     wide = needs_double(cost.dtype, high - low, epsilon)
     in_single = cost.dtype == _FLOAT32 and not wide
     if method == "sag":
@@ -363,6 +364,7 @@ def _semi_discrete(
         if ascent is None:
             low, high = cost.bounds()
             check_epsilon(epsilon, (low, high), cost.dtype)
+            check_masses("b", (total,), (low, high), epsilon, cost.dtype)
             wide = needs_double(cost.dtype, high - low, epsilon)
             make = _core.Ascent32 if cost.dtype == _FLOAT32 and not wide else _core.Ascent64
             ascent = make(

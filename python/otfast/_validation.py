@@ -232,7 +232,7 @@ def check_real(name: str, value: Any, lowest: float, *, strictly: bool = False) 
     bound = f"greater than {lowest:g}" if strictly else f"at least {lowest:g}"
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be a number {bound}, not {value!r}") from None
     if not math.isfinite(number) or number < lowest or (strictly and number == lowest):
         raise ValueError(f"{name} must be finite and {bound}, not {value!r}")

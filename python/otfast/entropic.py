@@ -19,8 +19,15 @@ from otfast._entropic_result import (
     make_transport,
     needs_double,
 )
-from otfast._entropic_solve import is_cold, solve
-from otfast._entropic_validation import check_epsilon, check_tol, check_unbalanced, is_balanced
+from otfast._entropic_solve import is_cold, solve, temper, unit_of_mass, value_of_mass
+from otfast._entropic_validation import (
+    LARGEST_RATIO,
+    check_epsilon,
+    check_masses,
+    check_tol,
+    check_unbalanced,
+    is_balanced,
+)
 from otfast._semidiscrete import SemiDiscrete
 from otfast._semidual import semidual
 from otfast._stochastic import sinkhorn_stochastic
@@ -182,10 +189,11 @@ def sinkhorn(
         is_single = single_a or single_b or cost.dtype == _FLOAT32
         weights_b = balance_weights(weights_b, total_a, total_b, is_single)
     epsilon = check_epsilon(epsilon, cost.bounds(), cost.dtype)
+    check_masses("a and b", (total_a, total_b), cost.bounds(), epsilon, cost.dtype)
     check_choice("method", method, _METHODS)
     tol = check_tol(tol, cost.dtype)
     max_iter = check_count("max_iter", max_iter)
-    start = None if init is None else _check_init(init, n, m)
+    start = None if init is None else _check_init(init, n, m, epsilon)
 
     with Reporter(callback, progress, "sinkhorn") as reporter:
         raw, wide = solve(
@@ -275,24 +283,30 @@ def sinkhorn_batch(
     problems = check_problems(A, B, C, balanced=is_balanced(rho))
     low, high = problems.bounds
     epsilon = check_epsilon(epsilon, problems.bounds, problems.dtype)
+    masses = problems.a.sum(axis=1), problems.b.sum(axis=1)
+    heaviest = [float(mass.max()) for mass in masses]
+    check_masses("A and B", heaviest, problems.bounds, epsilon, problems.dtype)
     check_choice("method", method, _METHODS)
     tol = check_tol(tol, problems.dtype)
     max_iter = check_count("max_iter", max_iter)
-    wide = needs_double(problems.dtype, high - low, epsilon)
+    kept = temper(epsilon, problems.bounds, rho)
+    wide = needs_double(problems.dtype, high - low, kept)
+    unit = unit_of_mass(masses[0], rho, kept < epsilon)
+    a, b = problems.a, problems.b
+    if (unit != 1.0).any():
+        a, b = a / unit[:, None], b / unit[:, None]
     with Reporter(callback, progress, "sinkhorn_batch") as reporter:
         start = None
         if is_cold(method, epsilon, high - low, min(rho)):
-            balanced_b = problems.b * (problems.a.sum(axis=1) / problems.b.sum(axis=1))[:, None]
-            exact = _core.emd_batch(
-                problems.costs, problems.a, balanced_b, "automatic", 1e-12, -1, reporter.listener
-            )
+            balanced_b = b * (a.sum(axis=1) / b.sum(axis=1))[:, None]
+            exact = _core.emd_batch(problems.costs, a, balanced_b, "automatic", 1e-12, -1, reporter.listener)
             start = exact["potential_b"]
             start[~np.isfinite(start).all(axis=1)] = 0.0
         raw = _core.sinkhorn_batch(
             problems.costs,
-            problems.a,
-            problems.b,
-            epsilon,
+            a,
+            b,
+            kept,
             method,
             tol,
             max_iter,
@@ -301,6 +315,9 @@ def sinkhorn_batch(
             wide,
             reporter.monitor,
         )
+        if (unit != 1.0).any():
+            raw["potential_a"] = raw["potential_a"] - epsilon * np.log(unit)[:, None]
+            raw["value"] = value_of_mass(raw["value"], unit, epsilon)
         batch = EntropicBatch(raw, problems, epsilon, rho, wide)
         infeasible = raw["status"] == STATUSES.index("infeasible")
         if reporter.monitor is not None and not infeasible.any():
@@ -362,7 +379,7 @@ class EntropicBatch(TransportBatch):
         return self._raw["error"].copy()
 
 
-def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np.float64]:
+def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int, epsilon: float) -> NDArray[np.float64]:
     """Check both potentials; those of the columns determine those of the rows."""
     if not isinstance(init, tuple | list) or len(init) != 2:
         raise ValueError(f"init must be a pair of potentials (f, g), not {init!r}")
@@ -371,4 +388,9 @@ def _check_init(init: tuple[ArrayLike, ArrayLike], n: int, m: int) -> NDArray[np
         raise ValueError(f"init must have shapes ({n},) and ({m},), but they are {f.shape} and {g.shape}")
     check_finite("init[0]", f)
     check_finite("init[1]", g)
-    return g.astype(np.float64, copy=False)
+    start: NDArray[np.float64] = g.astype(np.float64, copy=False)
+    if not np.abs(start).max() < LARGEST_RATIO * epsilon:
+        raise ValueError(
+            f"init[1] is too large for epsilon = {epsilon:g}: their ratio exceeds the range of float64"
+        )
+    return start

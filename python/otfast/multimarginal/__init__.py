@@ -11,6 +11,8 @@ of C − ⊕_{j ≠ k} f_j over all points but those of k. `_potentials` turns i
 - `_junction_tree` with `_elimination`, for connected graphs with cycles: messages between cliques;
 - `_graph`, for `PairwiseCost`: its connected parts, each of which sees the mass of the others as a factor.
 
+Costs are in `cost`, a file for each, and `pairwise`; `_multi_cost` has what they share.
+
 `_sinkhorn` iterates, with `_acceleration`. A tree with exact marginals falls apart into its edges
 (`_factorised`). Exact plans (`_solve`): `_gluing` on forests, `_comonotone` on the line, `_column_generation`
 with `_pricing`, and `_graph_pricing` on graphs, for all else.

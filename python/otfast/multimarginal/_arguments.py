@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otfast._entropic_validation import check_rho
-from otfast._validation import balance_weights, check_weights
-from otfast.multimarginal.cost import MultiCost, as_list, as_multi_cost
+from otfast._validation import as_array, balance_weights, check_weights
+from otfast.multimarginal._multi_cost import MultiCost, as_list
+from otfast.multimarginal._tensor_cost import as_multi_cost
 from otfast.multimarginal.pairwise import PairwiseCost
 
 _FLOAT32 = np.dtype(np.float32)
@@ -36,7 +37,9 @@ def check_problem(
             f"but there are {len(given)}"
         )
     if isinstance(checked, PairwiseCost):
-        checked = checked.with_sizes([None if a is None else np.size(np.asarray(a)) for a in given])
+        checked = checked.with_sizes(
+            [None if a is None else as_array(f"marginals[{k}]", a).size for k, a in enumerate(given)]
+        )
     weights, totals = [], []
     is_single = checked.dtype == _FLOAT32
     for k, (a, size) in enumerate(zip(given, checked.shape, strict=True)):
@@ -63,7 +66,8 @@ def check_prices(unbalanced: Any, free: Iterable[int], n_nodes: int) -> list[flo
     if unbalanced is None:
         rho = [math.inf] * n_nodes
     else:
-        given = list(unbalanced) if isinstance(unbalanced, Sequence | np.ndarray) else [unbalanced] * n_nodes
+        is_one = np.isscalar(unbalanced) or getattr(unbalanced, "ndim", None) == 0
+        given = [unbalanced] * n_nodes if is_one else as_list("unbalanced", unbalanced)
         if len(given) != n_nodes:
             raise ValueError(
                 f"unbalanced must be a number or {n_nodes} numbers, one for each marginal, not {unbalanced!r}"

@@ -22,7 +22,7 @@ from scipy.optimize import linprog
 
 from otfast.errors import InfeasibleError
 from otfast.multimarginal._comonotone import comonotone_plan
-from otfast.multimarginal.cost import MultiCost
+from otfast.multimarginal._multi_cost import MultiCost
 from otfast.multimarginal.pairwise import PairwiseCost
 
 _Array = NDArray[np.float64]

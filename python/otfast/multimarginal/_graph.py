@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otfast._validation import FloatArray
+from otfast.multimarginal._connected import Connected
 from otfast.multimarginal._junction_tree import JunctionTree
 from otfast.multimarginal._memory import check_memory
+from otfast.multimarginal._multi_cost import outer_sum
 from otfast.multimarginal._potentials import LARGEST_EXPONENT, Potentials
 from otfast.multimarginal._tree import Tree
-from otfast.multimarginal.cost import outer_sum
 from otfast.multimarginal.pairwise import PairwiseCost
 from otfast.progress import Monitor
 
@@ -33,14 +34,15 @@ class Graph:
         """`messages` are what those of trees will be about, if that is known."""
         self._potentials = potentials
         self._cost = cost
-        self.parts: list[Tree | JunctionTree] = []
+        self.parts: list[Connected] = []
         for nodes in components(cost):
             edges = {edge: C for edge, C in cost.edges.items() if edge[0] in nodes}
-            kind = Tree if len(edges) < len(nodes) else JunctionTree
-            part = kind(nodes, edges, potentials, monitor)
-            if isinstance(part, Tree):
-                part.expect(messages or {})
-            self.parts.append(part)
+            if len(edges) < len(nodes):
+                tree = Tree(nodes, edges, potentials, monitor)
+                tree.expect(messages or {})
+                self.parts.append(tree)
+            else:
+                self.parts.append(JunctionTree(nodes, edges, potentials, monitor))
         self._log_mass = [0.0] * len(self.parts)
         self.refresh()
 

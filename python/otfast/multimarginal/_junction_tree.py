@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otfast.cost import Cost
+from otfast.multimarginal._connected import Connected
 from otfast.multimarginal._elimination import Table, elimination_order, sum_out
 from otfast.multimarginal._memory import check_work
 from otfast.multimarginal._potentials import LARGEST_EXPONENT, Potentials
@@ -37,7 +38,7 @@ class Bucket:
     down: Table | None = None
 
 
-class JunctionTree:
+class JunctionTree(Connected):
     """The contraction of a connected graph."""
 
     def __init__(
@@ -47,10 +48,7 @@ class JunctionTree:
         potentials: Potentials,
         monitor: Monitor | None,
     ) -> None:
-        self.nodes = tuple(nodes)
-        self._edges = edges
-        self._potentials = potentials
-        self._monitor = monitor
+        super().__init__(nodes, edges, potentials, monitor)
         self._sizes = [a.size for a in potentials.weights]
         # Before anything is made that takes memory.
         check_elimination(make_buckets(nodes, {edge: _no_table(edge) for edge in edges}), self._sizes)

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from otfast._entropic_result import check_status
-from otfast._entropic_validation import check_epsilon, check_tol
+from otfast._entropic_solve import temper
+from otfast._entropic_validation import check_epsilon, check_masses, check_tol
 from otfast._validation import check_choice, check_count
 from otfast.multimarginal._acceleration import Anderson
 from otfast.multimarginal._arguments import balance, check_prices, check_problem
 from otfast.multimarginal._factorised import is_forest, solve_edges
 from otfast.multimarginal._graph import Graph, is_complete
+from otfast.multimarginal._multi_cost import MultiCost
 from otfast.multimarginal._potentials import Potentials
 from otfast.multimarginal._result import MultiCoupling, MultiTransport
 from otfast.multimarginal._unfolded import Unfolded
-from otfast.multimarginal.cost import MultiCost
 from otfast.multimarginal.pairwise import PairwiseCost
 from otfast.progress import Monitor, Progress, Reporter
 from otfast.result import to_scalar
@@ -167,10 +168,13 @@ def sinkhorn(
     if exact and not any(0.0 < price < math.inf for price in rho):
         weights = balance(weights, totals, is_single, exact)
     epsilon = check_epsilon(epsilon, checked.bounds(), checked.dtype)
+    check_masses("marginals", totals, checked.bounds(), epsilon, checked.dtype)
     tol = check_tol(tol, checked.dtype)
     max_iter = check_count("max_iter", max_iter)
     check_choice("method", method, _METHODS)
 
+    if len(exact) == checked.ndim and totals[0] == 1.0:
+        epsilon = temper(epsilon, checked.bounds(), (math.inf, math.inf))
     potentials = Potentials(weights, rho, epsilon)
     with Reporter(callback, progress, "multimarginal.sinkhorn") as reporter:
         watch = _Watch(reporter.monitor)

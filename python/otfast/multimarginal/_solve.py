@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from otfast._entropic_validation import LARGEST_RATIO, check_masses
 from otfast._validation import check_choice, check_count, check_real
 from otfast.errors import ConvergenceWarning, InfeasibleError
 from otfast.multimarginal._arguments import balance, check_problem
@@ -122,6 +123,7 @@ def solve(
     weights = balance(weights, totals, is_single, range(checked.ndim))
     check_choice("method", method, _METHODS)
     tol = check_real("tol", tol, 0.0)
+    check_masses("marginals", totals, checked.bounds(), 0.0, checked.dtype)
     max_iter = check_count("max_iter", max_iter)
     with Reporter(callback, progress, "multimarginal.solve") as reporter:
         found = _solve(checked, weights, method, tol, max_iter, reporter)
@@ -196,11 +198,14 @@ def _solve_on_line(cost: MultiCost, positions: list[_Array], marginals: list[_Ar
 
 def _warm_start(cost: MultiCost, marginals: list[_Array]) -> list[_Array]:
     low, high = cost.bounds()
+    epsilon = _WARM * (high - low)
     # Who prices without looking at all tuples may not be able to.
-    if not high > low or type(cost).price not in (MultiCost.price, PairwiseCost.price):
+    if epsilon * LARGEST_RATIO < 1.0 or type(cost).price not in (MultiCost.price, PairwiseCost.price):
         return [np.zeros(a.size) for a in marginals]
     try:
-        start = sinkhorn(marginals, cost, _WARM * (high - low), tol=0.0, max_iter=_WARM_ITERATIONS)
+        # The mass is a constant in the potentials.
+        shares = [a / a.sum() for a in marginals]
+        start = sinkhorn(shares, cost, epsilon, tol=0.0, max_iter=_WARM_ITERATIONS)
     except InfeasibleError:
         raise InfeasibleError(
             "a point of positive mass has only forbidden tuples, those of cost +inf"

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from otfast import _core
 from otfast._entropic_result import EntropicCoupling, needs_double
 from otfast.cost import Cost
+from otfast.multimarginal._connected import Connected
 from otfast.multimarginal._potentials import Potentials
 from otfast.progress import Monitor
 
 _Array = NDArray[np.float64]
 
 
-class Tree:
+class Tree(Connected):
     """The contraction of one connected tree, or of a node alone."""
 
     def __init__(
@@ -36,10 +37,7 @@ class Tree:
         potentials: Potentials,
         monitor: Monitor | None,
     ) -> None:
-        self.nodes = tuple(nodes)
-        self._edges = edges
-        self._potentials = potentials
-        self._monitor = monitor
+        super().__init__(nodes, edges, potentials, monitor)
         self._neighbours: dict[int, list[int]] = {k: [] for k in nodes}
         for k, j in edges:
             self._neighbours[k].append(j)

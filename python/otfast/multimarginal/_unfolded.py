@@ -25,8 +25,8 @@ from otfast._entropic_result import EntropicCoupling, needs_double
 from otfast._validation import FloatArray
 from otfast.cost import DenseCost
 from otfast.multimarginal._memory import check_memory
+from otfast.multimarginal._multi_cost import MultiCost, balanced_split, outer_sum
 from otfast.multimarginal._potentials import Potentials
-from otfast.multimarginal.cost import MultiCost, balanced_split, outer_sum
 from otfast.progress import Monitor
 
 _Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from otfast._validation import FloatArray, check_count
 from otfast.cost import Cost, DenseCost, as_cost
 from otfast.multimarginal._memory import check_memory
-from otfast.multimarginal.cost import MultiCost, as_list
+from otfast.multimarginal._multi_cost import MultiCost, as_list
 
 __all__ = ["PairwiseCost"]
 
