@@ -31,8 +31,8 @@ _Array = NDArray[np.float64]
 
 _METHODS = ("auto", "lp", "column-generation")
 
-#: Masses from which on the range of the costs is looked at before any work: that may take a look at many tuples,
-#: which plans on trees and on the line do without.
+#: Masses from which on the range of the costs is looked at before any work. That may take many tuples, which
+#: plans on trees and on the line do without.
 _HEAVY = 1e30
 
 #: Tuples up to which the whole program goes to HiGHS.
