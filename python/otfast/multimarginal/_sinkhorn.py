@@ -167,14 +167,15 @@ def sinkhorn(
     exact = [k for k, price in enumerate(rho) if math.isinf(price)]
     if exact and not any(0.0 < price < math.inf for price in rho):
         weights = balance(weights, totals, is_single, exact)
-    epsilon = check_epsilon(epsilon, checked.bounds(), checked.dtype)
-    check_masses("marginals", totals, checked.bounds(), epsilon, checked.dtype)
+    low, high = checked.bounds()
+    epsilon = check_epsilon(epsilon, (low, high), checked.dtype)
+    check_masses("marginals", totals, (low, high), epsilon, checked.dtype)
     tol = check_tol(tol, checked.dtype)
     max_iter = check_count("max_iter", max_iter)
     check_choice("method", method, _METHODS)
 
     if len(exact) == checked.ndim and totals[0] == 1.0:
-        epsilon = temper(epsilon, checked.bounds(), (math.inf, math.inf))
+        epsilon = temper(epsilon, (low, high), (math.inf, math.inf))
     potentials = Potentials(weights, rho, epsilon)
     with Reporter(callback, progress, "multimarginal.sinkhorn") as reporter:
         watch = _Watch(reporter.monitor)
@@ -188,7 +189,6 @@ def sinkhorn(
             contraction = Graph(checked, potentials, watch.monitor, messages)
         else:
             contraction = Unfolded(checked, potentials, watch.monitor)
-        low, high = checked.bounds()
         if method != "log" and not n_iter:
             n_iter = _cool_down(contraction, potentials, high - low, max_iter, watch)
         accelerated = method != "log"
