@@ -3,8 +3,6 @@
 python -m pytest bench/bench_entropic.py
 """
 
-import time
-
 import numpy as np
 import pytest
 
@@ -12,34 +10,10 @@ import otfast as otf
 from cases import ENTROPIC, ENTROPIC_BATCH, LOG_ITERATIONS, POINTS
 from otfast._certificate import marginal_error
 from otfast.comparison.entropic import TOLERANCE, scaled
-from peers import PEERS, is_installed
+from peers import run
 
 #: The others warn of their own dependencies, and where they do not converge; the errors tell.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-#: Seconds from which on one round is enough.
-LONG = 3.0
-
-
-@pytest.fixture(params=PEERS)
-def peer(request):
-    """A library that is installed."""
-    library = PEERS[request.param]
-    if not is_installed(library):
-        pytest.skip(f"{request.param} is not installed")
-    return library
-
-
-def run(benchmark, group, peer, method, *arguments):
-    """Time what a method of a peer prepares, and return the potentials that it finds."""
-    if not hasattr(peer, method):
-        pytest.skip(f"{peer.package} has nothing of this kind")
-    solve, read = getattr(peer, method)(*arguments)
-    start = time.perf_counter()
-    solve()  # compiles, and warms the caches
-    rounds = 3 if time.perf_counter() - start < LONG else 1
-    benchmark.group = group
-    return read(benchmark.pedantic(solve, rounds=rounds))
 
 
 def record(benchmark, answers, problems, epsilon):

@@ -11,6 +11,16 @@ os.environ.setdefault(
 import pytest
 
 from otfast.comparison import table
+from peers import PEERS, is_installed
+
+
+@pytest.fixture(params=PEERS)
+def peer(request):
+    """A library that is installed."""
+    library = PEERS[request.param]
+    if not is_installed(library):
+        pytest.skip(f"{request.param} is not installed")
+    return library
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,17 @@
 """Other libraries of entropic transport: each gets its own arrays first, so that only its solver is timed.
 
-Every class has the methods of `Otfast`; one that is missing is something that the library does not do. They
-return a function to be timed, and one that reads `Potentials` from what it returns.
+Every class has the methods of `Otfast`; one that is missing, or returns None, is something that the library
+does not do. They return a function to be timed, and one that reads what it returns: `Potentials`, or a
+barycenter.
 """
 
 import importlib.util
+import math
+import time
 from functools import partial
 
 import numpy as np
+import pytest
 
 import otfast as otf
 from otfast.comparison.entropic import MOST_ITERATIONS, TOLERANCE, Potentials, otfast_sinkhorn, pot_sinkhorn
@@ -15,6 +19,25 @@ from otfast.datasets import TransportProblem
 
 #: GeomLoss makes so many iterations, with falling temperatures, and has no tolerance.
 ANNEALING = 100
+
+#: Seconds from which on one round is enough.
+LONG = 3.0
+
+#: OTT-JAX takes products with kernels if the least of their entries, e^{−C/ε}, is far above the least number.
+LARGEST_EXPONENT = 600.0
+
+
+def run(benchmark, group, peer, method, *arguments):
+    """Time what a method of a peer prepares, and return what it finds."""
+    prepared = getattr(peer, method)(*arguments) if hasattr(peer, method) else None
+    if prepared is None:
+        pytest.skip(f"{peer.package} has nothing of this kind")
+    solve, read = prepared
+    start = time.perf_counter()
+    solve()  # compiles, and warms the caches
+    rounds = 3 if time.perf_counter() - start < LONG else 1
+    benchmark.group = group
+    return read(benchmark.pedantic(solve, rounds=rounds))
 
 
 class Otfast:
@@ -34,6 +57,9 @@ class Otfast:
             return [Potentials(t.potential_a, t.potential_b, t.n_iter) for t in transports]
 
         return partial(otf.sinkhorn_batch, A, B, C, epsilon, tol=TOLERANCE), read
+
+    def barycenter(self, case):
+        return partial(case.otfast, case.n_iter), lambda w: w
 
     def _iterate(self, a, b, C, epsilon, n_iter):
         solve = partial(otf.sinkhorn, a, b, C, epsilon, method="log", tol=0.0, max_iter=n_iter)
@@ -74,6 +100,9 @@ class Pot:
         problems = [TransportProblem(a, b, otf.DenseCost(c)) for a, b, c in zip(A, B, C, strict=True)]
         return lambda: [pot_sinkhorn(problem, epsilon) for problem in problems], lambda answer: answer
 
+    def barycenter(self, case):
+        return partial(case.pot, case.n_iter), lambda w: w
+
 
 class Ott:
     package = "ott"
@@ -93,6 +122,37 @@ class Ott:
 
         weights = np.full(len(x), 1.0 / len(x), x.dtype), np.full(len(y), 1.0 / len(y), y.dtype)
         return self._solve(make, (x, y), *weights, epsilon, **self._exactly(n_iter))
+
+    def barycenter(self, case):
+        import jax
+        from ott.geometry.geometry import Geometry
+        from ott.geometry.grid import Grid
+        from ott.problems.linear.barycenter_problem import FixedBarycenterProblem
+        from ott.solvers.linear.discrete_barycenter import FixedBarycenter
+
+        jax.config.update("jax_enable_x64", True)
+        shape = case.histograms.shape[1:]
+        largest = float(len(shape)) if case.C is None else case.C.max()
+        solver = FixedBarycenter(
+            lse_mode=largest > LARGEST_EXPONENT * case.epsilon,
+            debiased=case.is_debiased,
+            **self._exactly(case.n_iter),
+        )
+        a, weights = jax.device_put((case.histograms.reshape(len(case.histograms), -1), case.weights))
+        if case.C is None:
+            axes = jax.device_put([np.linspace(0.0, 1.0, size) for size in shape])
+            geometry = Grid(x=axes, epsilon=case.epsilon)
+        else:
+            geometry = Geometry(jax.device_put(case.C), epsilon=case.epsilon)
+        problem = FixedBarycenterProblem(geometry, a, weights)
+        # Before its iterations, which are compiled, a debiased one looks whether costs are symmetric.
+        solve = solver if case.is_debiased else jax.jit(solver)
+
+        def read(answer):
+            w = np.asarray(answer).reshape(shape)
+            return w / w.sum()
+
+        return lambda: jax.block_until_ready(solve(problem).histogram), read
 
     def _solve_matrix(self, problem, epsilon, **options):
         from ott.geometry.geometry import Geometry
@@ -156,6 +216,25 @@ class GeomLoss:
             return [Potentials(*pair, n_iter) for pair in zip(f, g, strict=True)]
 
         return partial(ot.solve_batch, costs, a=a, b=b, **options), read
+
+    def barycenter(self, case):
+        """Make about as many iterations; it knows debiased barycenters of square images alone."""
+        if case.C is not None or not case.is_debiased or importlib.util.find_spec("pykeops") is None:
+            return None
+        import torch
+        from geomloss import ImagesBarycenter
+
+        size = case.histograms.shape[1]
+        # Its pixels are 1/size apart, and its costs half of the squares.
+        blur = math.sqrt(case.epsilon / 2.0) * (size - 1) / size
+        iterations = max(1, round(case.n_iter / math.log2(size)))  # at each of the scales
+        stack, weights = torch.from_numpy(case.histograms), torch.from_numpy(case.weights)
+
+        def read(answer):
+            w = answer[0, 0].numpy()
+            return w / w.sum()
+
+        return partial(ImagesBarycenter, stack[None], weights[None], blur=blur, scaling_N=iterations), read
 
     def _solve_matrix(self, problem, epsilon, n_iter):
         import torch

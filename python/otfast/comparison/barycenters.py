@@ -32,8 +32,15 @@ _SAME_STEPS = 1e-9
 
 @dataclass(frozen=True)
 class Case:
-    """A barycenter, and how both libraries make so many iterations for it."""
+    """A barycenter, what it is made of, and how both libraries make so many iterations for it."""
 
+    histograms: _Array
+    """Images on the unit square, `(K, h, w)`, or histograms `(K, n)`."""
+    weights: _Array
+    """`(K,)`."""
+    C: _Array | None
+    """Costs, `(n, n)`; None: squared distances of the pixels."""
+    epsilon: float
     otfast: Callable[[int], _Array]
     pot: Callable[[int], _Array]
     n_iter: int
@@ -99,7 +106,7 @@ def _of_images(size: int, epsilon: float, n_iter: int, debiased: bool, **options
 
     name = "convolutional_barycenter2d" + ("_debiased" if debiased else "")
     pot = partial(_pot, name, stack, epsilon, weights=_WEIGHTS, **options)
-    return Case(solve, pot, n_iter, bool(options) and not debiased, debiased)
+    return Case(stack, _WEIGHTS, None, epsilon, solve, pot, n_iter, bool(options) and not debiased, debiased)
 
 
 def _of_histograms(side: int, epsilon: float, n_iter: int, name: str, **options: Any) -> Case:
@@ -126,7 +133,19 @@ def _of_histograms(side: int, epsilon: float, n_iter: int, name: str, **options:
         return found.weights
 
     pot = partial(_pot, name, histograms.T.copy(), C, epsilon, **options)
-    return Case(solve, pot, n_iter, bool(options), debiased, name == "barycenter_stabilized")
+    goes_elsewhere = name == "barycenter_stabilized"
+    return Case(
+        histograms,
+        np.full(10, 0.1),
+        C,
+        epsilon,
+        solve,
+        pot,
+        n_iter,
+        bool(options),
+        debiased,
+        goes_elsewhere,
+    )
 
 
 def _pot(name: str, *arguments: Any, **options: Any) -> Any:
