@@ -285,7 +285,8 @@ def test_progress_and_interruption(rng, monkeypatch):
             stopped = otf.sinkhorn(None, None, cost, epsilon, unbalanced=rho, callback=lambda _: True)
         assert not stopped.converged
         assert stopped.n_iter <= 3
-        assert np.isfinite(stopped.error)
+        # Unbalanced, the error is the last change, of which the first pass knows nothing.
+        assert np.isfinite(stopped.error) or (rho is not None and stopped.error == np.inf)
 
     def fail(_):
         raise RuntimeError("no more")
