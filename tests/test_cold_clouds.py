@@ -76,3 +76,20 @@ def test_a_dense_neighbourhood_is_kept_in_blocks(rng):
     expected = otf.sinkhorn(a, b, cost.dense(), 5e-3, tol=1e-7)
     assert result.value == pytest.approx(expected.value, rel=1e-10)
     assert abs(result.plan.sum(0) - b).sum() <= 1.1e-7
+
+
+@pytest.mark.parametrize("light", [1e-12, 1e-25, 1e-60, 1e-200])
+@pytest.mark.parametrize("side", [0, 1])
+def test_light_points_are_not_passed_over(rng, light, side):
+    """A light column lives of entries that none of its rows feels, and a light row the other way round."""
+    points = rng.random((700, 2)), rng.random((900, 2))
+    weights = [rng.random(700), rng.random(900)]
+    weights[side][points[side][:, 0] < 0.5] *= light
+    a, b = (w / w.sum() for w in weights)
+    cost = otf.PointCloud(*points)
+    for epsilon in (1e-3, 9e-3):
+        result = otf.sinkhorn(a, b, cost, epsilon, tol=1e-9)
+        expected = otf.sinkhorn(a, b, cost.dense(), epsilon, tol=1e-9)
+        assert result.converged
+        assert result.n_iter <= expected.n_iter + 10
+        assert result.value == pytest.approx(expected.value, rel=1e-8)

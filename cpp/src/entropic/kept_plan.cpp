@@ -176,7 +176,8 @@ void BlockPlan::multiply(const std::vector<double>& x, std::vector<double>& out,
     for (Index p = first; p < last; ++p) {
       const Part& part = parts_[static_cast<std::size_t>(p)];
       ColumnSums<float> columns(cols_, padded(cols_));
-      for_groups(0, static_cast<Index>(part.groups.size()), 1, 4 * kTypical, pulse, [&](Index g, Index) {
+      Index since = 0;
+      for_groups(0, static_cast<Index>(part.groups.size()), 1, kMostRows * kTypical, pulse, since, [&](Index g, Index) {
         const Group& group = part.groups[static_cast<std::size_t>(g)];
         const isa::Packed* const entries = part.entries.data() + group.first_entry;
         const auto for_runs = [&](const auto& body) {
@@ -225,7 +226,6 @@ void RecomputedPlan<Real>::multiply(const std::vector<double>& x, std::vector<do
   const double unit = unit_of(x);
   const AlignedVector<Real> scaled = in_units<Real>(x, unit);
   const AlignedVector<Real> v = in_units<Real>(v_, 1.0);
-  if (active_) active_->update(v.data());
   const Chunks chunks(rows_.rows(), n);
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunks.count));
   chunks.run([&](Index chunk, Index begin, Index end) {
@@ -247,22 +247,19 @@ void RecomputedPlan<Real>::multiply(const std::vector<double>& x, std::vector<do
       for (const auto [from, to] : runs) sums.add_part(e.data(), n, &weight, 1, from, to);
       sums.note(1);
     };
-    // Rows of one block after the other.
-    const Index block = active_ ? ActiveColumns::kRows : end;
-    for (Index first = begin; first < end;) {
-      const Index last = std::min((first / block + 1) * block, end);
+    Index since = 0;
+    for_row_blocks(active_.get(), begin, end, [&](Index first, Index last) {
       if (active_) {
         double shift = -std::numeric_limits<double>::infinity();
         for (Index i = first; i < last; ++i) {
           const RowFacts& row = facts_[static_cast<std::size_t>(i)];
           if (row.mass > 0.0) shift = std::max(shift, row.softmin);
         }
-        active_->promise(first / block, promised);
+        active_->promise(first / ActiveColumns::kRows, promised);
         active_->list(promised, shift, -std::log2(kNegligible), runs);
       }
-      for_groups(first, last, 1, n, pulse, add_row);
-      first = last;
-    }
+      for_groups(first, last, 1, n, pulse, since, add_row);
+    });
     parts[static_cast<std::size_t>(chunk)] = sums.total();
   });
   out = add_all(parts);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "active_columns.hpp"
@@ -145,14 +146,17 @@ template <class Real>
 class RecomputedPlan final : public KeptPlan {
  public:
   /// Potentials v as `Sweep` has them; they must stay what they are between a sweep and the products.
-  RecomputedPlan(const Rows<Real>& rows, double scale, const std::vector<double>& v, bool skips)
+  RecomputedPlan(const Rows<Real>& rows, double scale, const std::vector<double>& v,
+                 std::unique_ptr<ActiveColumns> active)
       : rows_(rows),
         scale_(static_cast<Real>(scale)),
         v_(v),
-        active_(skips ? ActiveColumns::find(rows, scale) : nullptr),
+        active_(std::move(active)),
         facts_(static_cast<std::size_t>(rows.rows())) {}
 
-  void clear(const Chunks&) override {}
+  void clear(const Chunks&) override {
+    if (active_) active_->update(v_.data());
+  }
   void put(Index, const RowGroup<float>& rows) override { put_facts(rows.first, rows.count, rows.facts); }
   void put(Index, const RowGroup<double>& rows) override { put_facts(rows.first, rows.count, rows.facts); }
   void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const override;

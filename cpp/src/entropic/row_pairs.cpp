@@ -55,7 +55,7 @@ RowPairs<Real, T>::RowPairs(const Cost<T>& cost, VectorView<const double> a, Vec
       damping_(damping(options.rho_a, options.epsilon)),
       skips_(skips),
       rows_(cost),
-      sweep_(rows_, a, scale_, damping_, skips) {}
+      sweep_(rows_, a, scale_, damping_, active(rows_)) {}
 
 template <class Real, class T>
 void RowPairs<Real, T>::sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column,
@@ -74,7 +74,10 @@ bool RowPairs<Real, T>::has_rough() const {
 template <class Real, class T>
 void RowPairs<Real, T>::rough_sweep(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column,
                                     PlanSink* keep, Pulse& pulse) {
-  if (!rough_) rough_.emplace(Rows<float>(cost_), a_, scale_, damping_, skips_);
+  if (!rough_) {
+    const Rows<float> rows(cost_);
+    rough_.emplace(rows, a_, scale_, damping_, active(rows));
+  }
   rough_->run(v, u, column, keep, pulse);
 }
 
@@ -108,8 +111,11 @@ std::unique_ptr<KeptPlan> RowPairs<Real, T>::new_plan(const std::vector<double>&
     return std::make_unique<SparsePlan>(b_.size);
   }
   if (options_.may_store) return std::make_unique<DensePlan>(a_.size, b_.size);
-  if (has_rough()) return std::make_unique<RecomputedPlan<float>>(Rows<float>(cost_), scale_, v, skips_);
-  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v, skips_);
+  if (has_rough()) {
+    const Rows<float> rows(cost_);
+    return std::make_unique<RecomputedPlan<float>>(rows, scale_, v, active(rows));
+  }
+  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v, active(rows_));
 }
 
 template <class Real, class T>

@@ -34,6 +34,11 @@ class RowPairs final : public Pairs {
   double faintest() const override;
 
  private:
+  template <class Any>
+  std::unique_ptr<ActiveColumns> active(const Rows<Any>& rows) const {
+    return skips_ ? ActiveColumns::find(rows, scale_, a_, b_) : nullptr;
+  }
+
   const Cost<T>& cost_;
   VectorView<const double> a_;
   VectorView<const double> b_;

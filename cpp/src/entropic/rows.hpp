@@ -46,9 +46,6 @@ class Rows {
     const Other* from = other_->row(i, begin, end, buffer.other_.data());
     return sum_exponentials(kernels, from, scale, v + begin, shift, count, e + begin);
   }
-  Real exponentials(Index i, Real scale, const Real* v, Real shift, Real* e, Buffer& buffer) const {
-    return exponentials(i, 0, cols(), scale, v, shift, e, buffer);
-  }
 
   /// sums_j += 2^(v_j - scale C_ij + shift) for a row.
   void add_exponentials(Index i, Real scale, const Real* v, Real shift, Real* sums, Buffer& buffer) const {

@@ -80,7 +80,7 @@ std::vector<double> softmin_of_rows(const Cost<T>& cost, VectorView<const double
       double& potential = out[static_cast<std::size_t>(i)];
       if (guess.size > 0 && std::isfinite(guess[i])) {
         const auto shift = static_cast<Real>(guess[i] * scale);
-        const Real sum = rows.exponentials(i, factor, v.data(), shift, e.data(), buffer);
+        const Real sum = rows.exponentials(i, 0, rows.cols(), factor, v.data(), shift, e.data(), buffer);
         if (is_trusted(sum)) {
           potential = (static_cast<double>(shift) - std::log2(static_cast<double>(sum))) / scale;
           continue;

@@ -95,7 +95,8 @@ std::vector<double> StoredEntries<Entry>::pass(const std::vector<double>& x, con
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunks.count));
   chunks.run([&](Index chunk, Index begin, Index end) {
     ColumnSums<float> sums(cols_, stride_);
-    for_groups(begin, end, group, cols_, pulse, [&](Index first, Index count) {
+    Index since = 0;
+    for_groups(begin, end, group, cols_, pulse, since, [&](Index first, Index count) {
       const Entry* rows = entries_.data() + first * stride_;
       float dots[kMost] = {}, weights[kMost];
       for (Index j = 0; j < cols_; j += kRun) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
@@ -21,13 +22,14 @@ constexpr Real kMost = static_cast<Real>(0x1p40);
 }  // namespace
 
 template <class Real>
-Sweep<Real>::Sweep(const Rows<Real>& rows, VectorView<const double> a, double scale, double damping, bool skips)
+Sweep<Real>::Sweep(const Rows<Real>& rows, VectorView<const double> a, double scale, double damping,
+                   std::unique_ptr<ActiveColumns> active)
     : rows_(rows),
       a_(a),
       scale_(static_cast<Real>(scale)),
       damping_(damping),
       chunks_(rows.rows(), rows.cols()),
-      active_(skips ? ActiveColumns::find(rows, scale) : nullptr),
+      active_(std::move(active)),
       v_(static_cast<std::size_t>(rows.cols())),
       partial_(static_cast<std::size_t>(chunks_.count)) {}
 
@@ -80,13 +82,9 @@ std::vector<double> Sweep<Real>::run_rows(Index begin, Index end, std::vector<do
     }
     sums.note(count);
   };
-  // Rows of one block after the other.
-  const Index block = active_ ? ActiveColumns::kRows : end;
-  for (Index first = begin; first < end;) {
-    const Index last = std::min((first / block + 1) * block, end);
-    for_groups(first, last, group, n, pulse, sweep);
-    first = last;
-  }
+  Index since = 0;
+  for_row_blocks(active_.get(), begin, end,
+                 [&](Index first, Index last) { for_groups(first, last, group, n, pulse, since, sweep); });
   return sums.total();
 }
 
@@ -121,8 +119,7 @@ void Sweep<Real>::fill_active(Index first, Index count, std::vector<double>& u, 
   const Index n = rows_.cols(), block = first / ActiveColumns::kRows;
   if (scratch.block != block) {
     scratch.block = block;
-    active_->promise(block, scratch.promised);
-    scratch.best = active_->best(scratch.promised);
+    scratch.best = active_->promise(block, scratch.promised);
   }
   Real top[kGroup], shift[kGroup], sum[kGroup];
   const auto [begin, end] = scratch.best;

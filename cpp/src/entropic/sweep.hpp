@@ -17,8 +17,9 @@ template <class Real>
 class Sweep {
  public:
   /// Costs are multiplied by `scale`. `damping` = rho / (rho + epsilon) multiplies the potentials of rows; it is 1
-  /// where their marginals are exact. `skips` is whether to look for pairs that do not matter.
-  Sweep(const Rows<Real>& rows, VectorView<const double> a, double scale, double damping, bool skips);
+  /// where their marginals are exact. `active` is null where all pairs are to be looked at.
+  Sweep(const Rows<Real>& rows, VectorView<const double> a, double scale, double damping,
+        std::unique_ptr<ActiveColumns> active);
 
   void run(std::vector<double>& v, std::vector<double>& u, std::vector<double>& column, PlanSink* keep, Pulse& pulse);
 
