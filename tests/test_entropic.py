@@ -207,6 +207,18 @@ def test_high_dimension_in_the_cold():
         assert_solves(otf.sinkhorn(None, None, C, 1e-3), a, a, C, 1e-3)
 
 
+def test_measures_to_themselves():
+    """Some points share next to nothing with others, and the Hessian has nothing else to move them with."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, a = rng.normal(size=(12, 2)), rng.dirichlet(np.ones(12))
+        for epsilon in (0.1, 0.05, 0.01, 0.002):
+            for cost in (sqeuclidean(x, x), otf.PointCloud(x)):
+                result = otf.sinkhorn(a, a, cost, epsilon, tol=1e-9)
+                assert result.converged
+                assert result.n_iter <= 100
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 3), (3, 500)])
 @pytest.mark.parametrize("epsilon", [1.0, 1e-2, 1e-5])
 def test_small_and_flat_problems(rng, shape, epsilon):

@@ -143,17 +143,31 @@ void test_packed(const Kernels<T>& kernels, const Kernels<float>& single, const 
 }
 
 template <class T>
-void test_find_above(const Kernels<T>& kernels, const char* isa) {
+void test_sparse(const Kernels<T>& kernels, const char* isa) {
   for (const Index n : kSizes) {
     const std::vector<T> e = random_vector<T>(n, 0.0, 1.0);
-    for (const double threshold : {0.0, 0.9, 2.0}) {
+    const std::vector<double> x = random_vector<double>(n, -1.0, 1.0);
+    for (const double threshold : {0.0, 0.5, 0.9, 2.0}) {
       std::vector<Node> expected;
+      double dot = 0.0, size = 0.0;
+      std::vector<double> sums(static_cast<std::size_t>(n));
       for (Index j = 0; j < n; ++j) {
-        if (e[j] > static_cast<T>(threshold)) expected.push_back(static_cast<Node>(j));
+        if (!(e[j] > static_cast<T>(threshold))) continue;
+        expected.push_back(static_cast<Node>(j));
+        const auto value = static_cast<double>(static_cast<float>(e[j]));
+        dot += value * x[j];
+        size += value;
+        sums[j] = 0.5 * value;
       }
-      std::vector<Node> found(static_cast<std::size_t>(n));
-      found.resize(static_cast<std::size_t>(kernels.find_above(e.data(), static_cast<T>(threshold), n, found.data())));
-      CHECK(found == expected, "%s", isa);
+      const auto room = static_cast<std::size_t>(n + otfast::isa::kSparseRoom);
+      std::vector<Node> cols(room);
+      std::vector<float> values(room);
+      const Index count = kernels.keep_above(e.data(), static_cast<T>(threshold), n, cols.data(), values.data());
+      CHECK(std::vector<Node>(cols.begin(), cols.begin() + count) == expected, "%s", isa);
+      CHECK(std::abs(kernels.dot_sparse(cols.data(), values.data(), count, x.data()) - dot) <= 1e-14 * size, "%s", isa);
+      std::vector<double> added(static_cast<std::size_t>(n));
+      kernels.add_sparse(cols.data(), values.data(), count, 0.5, added.data());
+      CHECK(added == sums, "%s", isa);
     }
   }
 }
@@ -165,7 +179,7 @@ void test_isa(Isa isa, const char* name) {
   test_exponentials(*kernels, name);
   test_products(*kernels, name);
   test_packed(*kernels, *otfast::isa::kernels_of<float>(isa), name);
-  test_find_above(*kernels, name);
+  test_sparse(*kernels, name);
 }
 
 /// Weights of total 1 with a zero among them.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "column_sums.hpp"
 #include "otfast/core/denormals.hpp"
@@ -41,10 +42,8 @@ void SparsePlan::clear(const Chunks& chunks) {
   parts_.resize(static_cast<std::size_t>(chunks.count));
   for (Part& part : parts_) {
     part.start.assign(1, 0);
-    part.cols.clear();
-    part.values.clear();
     part.masses.clear();
-    part.found.resize(static_cast<std::size_t>(cols_));
+    part.sums.clear();
   }
 }
 
@@ -54,28 +53,34 @@ void SparsePlan::put_rows(Index chunk, const RowGroup<Real>& rows) {
   for (Index r = 0; r < rows.count; ++r) {
     const RowFacts& row = rows.facts[r];
     const Real* e = rows.e + r * rows.stride;
-    const auto threshold = static_cast<Real>(kNegligible * row.sum);
-    Index count = 0;
-    for (const auto [begin, end] : rows.runs) {
-      if (!(row.sum > 0.0)) break;
-      Node* found = part.found.data() + count;
-      const Index more = isa::kernels<Real>().find_above(e + begin, threshold, end - begin, found);
-      for (Index k = 0; k < more; ++k) found[k] += static_cast<Node>(begin);
-      count += more;
+    const Index begin = part.start.back();
+    Index end = begin;
+    if (row.sum > 0.0) {
+      const auto room = static_cast<std::size_t>(begin + cols_ + isa::kSparseRoom);
+      if (part.cols.size() < room) {
+        part.cols.resize(room + room / 2);
+        part.values.resize(room + room / 2);
+      }
+      const auto threshold = static_cast<Real>(negligible_.share() * row.sum);
+      for (const auto [from, to] : rows.runs) {
+        Node* cols = part.cols.data() + end;
+        const Index more =
+            isa::kernels<Real>().keep_above(e + from, threshold, to - from, cols, part.values.data() + end);
+        if (from > 0) {
+          for (Index k = 0; k < more; ++k) cols[k] += static_cast<Node>(from);
+        }
+        end += more;
+      }
     }
-    double kept = 0.0;
-    for (Index k = 0; k < count; ++k) kept += static_cast<double>(e[part.found[static_cast<std::size_t>(k)]]);
-    for (Index k = 0; k < count; ++k) {
-      const Node j = part.found[static_cast<std::size_t>(k)];
-      part.cols.push_back(j);
-      part.values.push_back(static_cast<float>(static_cast<double>(e[j]) / kept));
-    }
-    part.start.push_back(static_cast<Index>(part.cols.size()));
+    part.start.push_back(end);
     part.masses.push_back(row.mass);
+    part.sums.push_back(std::accumulate(part.values.begin() + begin, part.values.begin() + end, 0.0));
   }
 }
 
 void SparsePlan::multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const {
+  // In double precision: of a column that hardly shares its rows, little is left of the difference to its degree.
+  const isa::Kernels<float>& kernels = isa::kernels<float>();
   std::vector<std::vector<double>> sums(parts_.size());
   parallel_for(static_cast<Index>(parts_.size()), 1, [&](Index first, Index last) {
     for (Index p = first; p < last; ++p) {
@@ -84,18 +89,13 @@ void SparsePlan::multiply(const std::vector<double>& x, std::vector<double>& out
       sum.assign(static_cast<std::size_t>(cols_), 0.0);
       Index since = 0;
       for (std::size_t i = 0; i < part.masses.size(); ++i) {
-        const Index begin = part.start[i], end = part.start[i + 1];
-        pulse.beat(end - begin, since);
-        double dot = 0.0;
-        for (Index k = begin; k < end; ++k) {
-          dot += static_cast<double>(part.values[static_cast<std::size_t>(k)]) *
-                 x[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])];
-        }
-        const double weighted = part.masses[i] * dot;
-        for (Index k = begin; k < end; ++k) {
-          sum[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])] +=
-              static_cast<double>(part.values[static_cast<std::size_t>(k)]) * weighted;
-        }
+        const Index begin = part.start[i], count = part.start[i + 1] - begin;
+        pulse.beat(count, since);
+        if (count == 0) continue;
+        const Node* cols = part.cols.data() + begin;
+        const float* values = part.values.data() + begin;
+        const double weight = part.masses[i] / (part.sums[i] * part.sums[i]);
+        kernels.add_sparse(cols, values, count, weight * kernels.dot_sparse(cols, values, count, x.data()), sum.data());
       }
     }
   });
@@ -106,17 +106,16 @@ void SparsePlan::diagonal(std::vector<double>& out) const {
   out.assign(static_cast<std::size_t>(cols_), 0.0);
   for (const Part& part : parts_) {
     for (std::size_t i = 0; i < part.masses.size(); ++i) {
+      const double weight = part.masses[i] / (part.sums[i] * part.sums[i]);
       for (Index k = part.start[i]; k < part.start[i + 1]; ++k) {
         const auto value = static_cast<double>(part.values[static_cast<std::size_t>(k)]);
-        out[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])] += part.masses[i] * value * value;
+        out[static_cast<std::size_t>(part.cols[static_cast<std::size_t>(k)])] += weight * value * value;
       }
     }
   }
 }
 
 // --- The blocks that matter.
-
-BlockPlan::BlockPlan(Index cols) : cols_(cols) {}
 
 void BlockPlan::clear(const Chunks& chunks) {
   parts_.resize(static_cast<std::size_t>(chunks.count));
@@ -136,7 +135,7 @@ void BlockPlan::put_rows(Index chunk, const RowGroup<Real>& rows) {
   for (Index r = 0; r < rows.count; ++r) {
     if (rows.facts[r].mass > 0.0) shift = std::max(shift, rows.facts[r].softmin);
   }
-  rows.active->list(rows.promised, shift, -std::log2(kNegligible), part.found);
+  rows.active->list(rows.promised, shift, -std::log2(negligible_.share()), part.found);
   Index stride = 0;
   for (const auto [begin, end] : part.found) stride += padded(end - begin);
   const std::size_t first_entry = part.entries.size();
@@ -256,7 +255,7 @@ void RecomputedPlan<Real>::multiply(const std::vector<double>& x, std::vector<do
           if (row.mass > 0.0) shift = std::max(shift, row.softmin);
         }
         active_->promise(first / ActiveColumns::kRows, promised);
-        active_->list(promised, shift, -std::log2(kNegligible), runs);
+        active_->list(promised, shift, -std::log2(negligible_.share()), runs);
       }
       for_groups(first, last, 1, n, pulse, since, add_row);
     });

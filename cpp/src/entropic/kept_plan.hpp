@@ -48,11 +48,44 @@ class PlanSink {
 /// Rows p_i of sum 1 and their masses r_i: P = diag(r) p. The Hessian of the semi-dual is made of them.
 class KeptPlan : public PlanSink {
  public:
+  /// Before a sweep: the error of the potentials so far. A step that takes off some digits of it needs no more of them
+  /// in the Hessian, and most entries are small.
+  virtual void follow(double /*error*/) {}
+
   /// out = p^T diag(r) p x.
   virtual void multiply(const std::vector<double>& x, std::vector<double>& out, Pulse& pulse) const = 0;
 
   /// The diagonal of p^T diag(r) p, or zeros where it is small beside p^T r.
   virtual void diagonal(std::vector<double>& out) const = 0;
+};
+
+/// Times the error and the weights: what Newton's method adds to the diagonal, since Hessians lack it where the plan
+/// nearly falls apart.
+inline constexpr double kRidge = 3e-2;
+
+/// The share of their row below which a plan leaves entries out: no more than the ridge of a Newton step makes up for,
+/// and less where there are so many that together they would matter.
+class Negligible {
+ public:
+  Negligible(Index cols, double tolerance)
+      : factor_(kRidge * std::min(1.0, kMany / static_cast<double>(cols))),
+        least_(std::clamp(kRidge * tolerance, 1e-12, 1e-7)),
+        share_(least_) {}
+
+  void follow(double error) { share_ = std::clamp(factor_ * error, least_, std::max(kMost * factor_, least_)); }
+
+  double share() const { return share_; }
+  double least() const { return least_; }
+
+  static constexpr double kTypical = 1e-5;  ///< on the way to the solution
+
+ private:
+  static constexpr double kMany = 1000.0;
+  static constexpr double kMost = 1.0 / 300.0;  ///< larger errors are taken for this one
+
+  double factor_;
+  double least_;
+  double share_;
 };
 
 /// All of the plan, packed: a Hessian needs no more digits. For costs without bounds of their blocks.
@@ -80,11 +113,12 @@ class DensePlan final : public KeptPlan {
   std::vector<RowFacts> facts_;
 };
 
-/// The entries that matter: those above 1e-7 of their row.
+/// The entries that matter: those above a share of their row.
 class SparsePlan final : public KeptPlan {
  public:
-  explicit SparsePlan(Index cols) : cols_(cols) {}
+  SparsePlan(Index cols, double tolerance) : cols_(cols), negligible_(cols, tolerance) {}
 
+  void follow(double error) override { negligible_.follow(error); }
   void clear(const Chunks& chunks) override;
   void put(Index chunk, const RowGroup<float>& rows) override { put_rows(chunk, rows); }
   void put(Index chunk, const RowGroup<double>& rows) override { put_rows(chunk, rows); }
@@ -93,25 +127,27 @@ class SparsePlan final : public KeptPlan {
 
  private:
   struct Part {
-    std::vector<Index> start;  ///< of each row, and the end of the last
-    std::vector<Node> cols;
-    std::vector<float> values;  ///< of sum 1 in each row
+    std::vector<Index> start;   ///< of each row, and the end of the last
+    UnfilledVector<Node> cols;  ///< longer than what is kept
+    UnfilledVector<float> values;
     std::vector<double> masses;
-    std::vector<Node> found;  ///< scratch
+    std::vector<double> sums;  ///< of the values of each row
   };
 
   template <class Real>
   void put_rows(Index chunk, const RowGroup<Real>& rows);
 
   Index cols_;
+  Negligible negligible_;
   std::vector<Part> parts_;
 };
 
 /// The blocks of columns that matter, packed, where the cost tells which.
 class BlockPlan final : public KeptPlan {
  public:
-  explicit BlockPlan(Index cols);
+  BlockPlan(Index cols, double tolerance) : cols_(cols), negligible_(cols, tolerance) {}
 
+  void follow(double error) override { negligible_.follow(error); }
   void clear(const Chunks& chunks) override;
   void put(Index chunk, const RowGroup<float>& rows) override { put_rows(chunk, rows); }
   void put(Index chunk, const RowGroup<double>& rows) override { put_rows(chunk, rows); }
@@ -138,6 +174,7 @@ class BlockPlan final : public KeptPlan {
   void put_rows(Index chunk, const RowGroup<Real>& rows);
 
   Index cols_;
+  Negligible negligible_;
   std::vector<Part> parts_;
 };
 
@@ -147,13 +184,15 @@ class RecomputedPlan final : public KeptPlan {
  public:
   /// Potentials v as `Sweep` has them; they must stay what they are between a sweep and the products.
   RecomputedPlan(const Rows<Real>& rows, double scale, const std::vector<double>& v,
-                 std::unique_ptr<ActiveColumns> active)
+                 std::unique_ptr<ActiveColumns> active, double tolerance)
       : rows_(rows),
         scale_(static_cast<Real>(scale)),
         v_(v),
         active_(std::move(active)),
+        negligible_(rows.cols(), tolerance),
         facts_(static_cast<std::size_t>(rows.rows())) {}
 
+  void follow(double error) override { negligible_.follow(error); }
   void clear(const Chunks&) override {
     if (active_) active_->update(v_.data());
   }
@@ -169,10 +208,8 @@ class RecomputedPlan final : public KeptPlan {
   Real scale_;
   const std::vector<double>& v_;
   std::unique_ptr<ActiveColumns> active_;  ///< null: all pairs are looked at
+  Negligible negligible_;
   std::vector<RowFacts> facts_;
 };
-
-/// Entries above this share of their row matter to a Hessian.
-inline constexpr double kNegligible = 1e-7;
 
 }  // namespace otfast::entropic

@@ -11,6 +11,12 @@ double dot(const std::vector<double>& x, const std::vector<double>& y) {
   return sum;
 }
 
+double size_of(const std::vector<double>& x) {
+  double sum = 0.0;
+  for (const double value : x) sum += std::abs(value);
+  return sum;
+}
+
 }  // namespace
 
 std::vector<double> newton_step(const KeptPlan& plan, double damping, const std::vector<double>& column,
@@ -30,12 +36,12 @@ std::vector<double> newton_step(const KeptPlan& plan, double damping, const std:
   }
 
   std::vector<double> step(n, 0.0), rest = residual, scaled(n), direction(n, 0.0);
-  double size = 0.0, stop = 0.0;
+  const double stop = reduction * size_of(residual);
+  double size = 0.0;
   for (Index k = 0; k < most; ++k) {
     for (std::size_t j = 0; j < n; ++j) scaled[j] = inverse[j] * rest[j];
     const double next = dot(rest, scaled);
-    if (k == 0) stop = next * reduction * reduction;
-    if (!(next > stop)) break;
+    if (!(size_of(rest) > stop && next > 0.0)) break;
     const double momentum = k == 0 ? 0.0 : next / size;
     size = next;
     for (std::size_t j = 0; j < n; ++j) direction[j] = scaled[j] + momentum * direction[j];

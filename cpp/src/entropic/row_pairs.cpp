@@ -99,23 +99,27 @@ std::unique_ptr<ScalingKernel> RowPairs<Real, T>::new_kernel() {
 template <class Real, class T>
 std::unique_ptr<KeptPlan> RowPairs<Real, T>::new_plan(const std::vector<double>& v, Pulse& pulse) {
   // At low temperature few entries matter; products with them alone are then faster than with all, or than new ones.
+  // They are in double precision, too, which small problems can well afford.
+  constexpr double kSmall = 1024.0;
   constexpr double kMostBytes = 1 << 28;
   constexpr double kBytes = 8.0;     // of an entry that is kept by itself
   constexpr double kInBlocks = 6.0;  // and with its block, of which only a part matters
-  const double density = sweep_.density(v, kNegligible, pulse);
-  const double entries = density * static_cast<double>(a_.size) * static_cast<double>(b_.size);
-  if (sweep_.skips() && density >= 0.02 && entries * kInBlocks <= kMostBytes) {
-    return std::make_unique<BlockPlan>(b_.size);
+  const Index n = b_.size;
+  const double pairs = static_cast<double>(a_.size) * static_cast<double>(n);
+  const double tolerance = options_.tolerance;
+  const double density = sweep_.density(v, Negligible(n, tolerance).least(), pulse);
+  const double typical = sweep_.density(v, Negligible::kTypical, pulse);
+  if (sweep_.skips() && density >= 0.02 && density * pairs * kInBlocks <= kMostBytes) {
+    return std::make_unique<BlockPlan>(n, tolerance);
   }
-  if (density <= (options_.may_store ? 0.06 : 0.25) && entries * kBytes <= kMostBytes) {
-    return std::make_unique<SparsePlan>(b_.size);
-  }
+  const bool is_sparse = pairs <= kSmall || typical <= (options_.may_store ? 0.12 : 0.25);
+  if (is_sparse && density * pairs * kBytes <= kMostBytes) return std::make_unique<SparsePlan>(n, tolerance);
   if (options_.may_store) return std::make_unique<DensePlan>(a_.size, b_.size);
   if (has_rough()) {
     const Rows<float> rows(cost_);
-    return std::make_unique<RecomputedPlan<float>>(rows, scale_, v, active(rows));
+    return std::make_unique<RecomputedPlan<float>>(rows, scale_, v, active(rows), tolerance);
   }
-  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v, active(rows_));
+  return std::make_unique<RecomputedPlan<Real>>(rows_, scale_, v, active(rows_), tolerance);
 }
 
 template <class Real, class T>

@@ -83,7 +83,7 @@ class Solver {
 
   /// Scales the rows. Far from the solution, methods that need no full precision there do with single precision.
   void sweep(PlanSink* keep) {
-    constexpr double kRough = 2e-4;     // errors that single precision tells well
+    constexpr double kRough = 2e-3;     // errors from which a step leaves what single precision tells well
     constexpr double kRoughest = 1e-5;  // and those that it cannot tell
     constexpr Index kMostRough = 16;    // whoever is not near by then may be kept away by rounding
     is_rough_ = may_be_rough_ && pairs_.has_rough() && error_ > kRough && options_.tolerance < kRoughest &&
@@ -275,10 +275,10 @@ class Solver {
   void climb_to_the_top() {
     may_be_rough_ = true;
     plan_ = pairs_.new_plan(v_, pulse_);
-    sweep(plan_.get());
+    sweep_to_plan();
     if (is_done(violation())) return;
     move_columns();
-    sweep(plan_.get());
+    sweep_to_plan();
     // Where a step fails, through rounding or far from the solution, Sinkhorn's iterations gain something in any case:
     // few at first, more each time.
     Index burst = 1;
@@ -292,8 +292,13 @@ class Solver {
         if (is_over_) return;
       }
       burst = std::min<Index>(2 * burst, 256);
-      sweep(plan_.get());
+      sweep_to_plan();
     }
+  }
+
+  void sweep_to_plan() {
+    plan_->follow(error_);
+    sweep(plan_.get());
   }
 
   /// Whether the plan misses some columns so far that no derivative tells the way.
@@ -308,7 +313,6 @@ class Solver {
 
   /// A Newton step, cut until it gains enough (Armijo's rule); false if none does, and then nothing has changed.
   bool climb() {
-    constexpr double kRidge = 3e-2;  // times the error: what the Hessian lacks where the plan nearly falls apart
     constexpr double kGain = 1e-4, kShortest = 1e-4;
     const double error = violation();
     std::vector<double> residual(v_.size(), 0.0), extra(v_.size(), 0.0);
@@ -336,7 +340,7 @@ class Solver {
     const double worth_it = is_balanced() ? 0.95 : 0.5;
     for (double length = 1.0; length > kShortest; length *= 0.5) {
       for (std::size_t j = 0; j < step.size(); ++j) v_[j] = v[j] + length * kLog2E * step[j];
-      sweep(plan_.get());
+      sweep_to_plan();
       double gain = (mass - plan_mass_) * kLog2E;
       for (std::size_t i = 0; i < u.size(); ++i) {
         const double weight = a_[static_cast<Index>(i)];

@@ -163,14 +163,15 @@ RowFacts Sweep<Real>::settle(Index i, Real shift, Real sum, std::vector<double>&
 }
 
 template <class Real>
-double Sweep<Real>::density(const std::vector<double>& v, double negligible, Pulse& pulse) const {
+double Sweep<Real>::density(const std::vector<double>& v, double share, Pulse& pulse) const {
   constexpr Index kSample = 16;
   const isa::Kernels<Real>& kernels = isa::kernels<Real>();
   const Index n = rows_.cols();
   typename Rows<Real>::Buffer buffer(rows_);
   AlignedVector<Real> exponents(v.size()), e(v.size());
   for (std::size_t j = 0; j < v.size(); ++j) exponents[j] = static_cast<Real>(v[j]);
-  std::vector<Node> found(v.size());
+  std::vector<Node> cols(v.size() + static_cast<std::size_t>(isa::kSparseRoom));
+  std::vector<float> values(cols.size());
   Index above = 0, since = 0;
   const Index sample = std::min(kSample, rows_.rows());
   for (Index k = 0; k < sample; ++k) {
@@ -180,7 +181,7 @@ double Sweep<Real>::density(const std::vector<double>& v, double negligible, Pul
     const Real top = kernels.max_exponent(c, scale_, exponents.data(), n);
     if (!(top > -std::numeric_limits<Real>::infinity())) continue;
     const Real sum = sum_exponentials(kernels, c, scale_, exponents.data(), -top, n, e.data());
-    above += kernels.find_above(e.data(), static_cast<Real>(negligible) * sum, n, found.data());
+    above += kernels.keep_above(e.data(), static_cast<Real>(share) * sum, n, cols.data(), values.data());
   }
   return static_cast<double>(above) / static_cast<double>(sample * n);
 }

@@ -26,8 +26,8 @@ class Sweep {
   /// Whether pairs that do not matter are passed over.
   bool skips() const { return active_ != nullptr; }
 
-  /// The share of entries above `negligible` times the sum of their row, from a few rows.
-  double density(const std::vector<double>& v, double negligible, Pulse& pulse) const;
+  /// How many of all entries are above a share of the sum of their row, from a few rows.
+  double density(const std::vector<double>& v, double share, Pulse& pulse) const;
 
  private:
   /// Rows that go to the column sums at once.

@@ -266,31 +266,6 @@ inline bool any_lane(Mask mask) {
 #endif
 }
 
-template <class T>
-Index find_above(const T* e, T threshold, Index n, Node* out) {
-  constexpr Index kVectors = 4;  // to a test: most have nothing above
-  Index found = 0;
-  Index j = 0;
-  for (; j + kVectors * kLanes<T> <= n; j += kVectors * kLanes<T>) {
-    Vector<T> top = load(e + j);
-    for (Index u = 1; u < kVectors; ++u) top = higher(load(e + j + u * kLanes<T>), top);
-    if (!any_lane(top > threshold)) continue;
-    for (Index k = j; k < j + kVectors * kLanes<T>; ++k) {
-      out[found] = static_cast<Node>(k);
-      found += static_cast<Index>(e[k] > threshold);
-    }
-  }
-  for (; j < n; ++j) {
-    if (e[j] > threshold) out[found++] = static_cast<Node>(j);
-  }
-  return found;
-}
-
-/// Packed rows hold two vectors in one: lane by lane, the first in the lower halves, the second in the upper ones. So
-/// one load, a shift and a mask bring both back.
-using Words = Vector<std::uint32_t>;
-constexpr Index kPairs = 2 * kFloats;
-
 inline Floats load_floats(const float* from) { return load(from); }
 
 inline Floats load_floats(const double* from) {
@@ -298,6 +273,84 @@ inline Floats load_floats(const double* from) {
   for (Index lane = 0; lane < kFloats; ++lane) v[lane] = static_cast<float>(from[lane]);
   return v;
 }
+
+#if OTFAST_VECTOR_BYTES == 64
+
+/// Moves the lanes of a mask to the front, where it matters: in registers, which every processor does fast.
+inline Index keep_lanes(Vector<float> from, float threshold, Index column, Node* cols, float* values) {
+  const __mmask16 mask = _mm512_cmp_ps_mask(from, _mm512_set1_ps(threshold), _CMP_GT_OQ);
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i index = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(column)));
+  _mm512_storeu_si512(cols, _mm512_maskz_compress_epi32(mask, index));
+  _mm512_storeu_ps(values, _mm512_maskz_compress_ps(mask, from));
+  return __builtin_popcount(mask);
+}
+
+#else
+
+inline Index keep_lanes(Vector<float> from, float threshold, Index column, Node* cols, float* values) {
+  if (!any_lane(from > threshold)) return 0;
+  Index kept = 0;
+  for (Index lane = 0; lane < kLanes<float>; ++lane) {
+    cols[kept] = static_cast<Node>(column + lane);
+    values[kept] = from[lane];
+    kept += static_cast<Index>(from[lane] > threshold);
+  }
+  return kept;
+}
+
+#endif
+
+template <class T>
+Index keep_above(const T* e, T threshold, Index n, Node* cols, float* values) {
+  const auto limit = static_cast<float>(threshold);
+  Index kept = 0;
+  Index j = 0;
+  for (; j + kFloats <= n; j += kFloats) kept += keep_lanes(load_floats(e + j), limit, j, cols + kept, values + kept);
+  for (; j < n; ++j) {
+    cols[kept] = static_cast<Node>(j);
+    values[kept] = static_cast<float>(e[j]);
+    kept += static_cast<Index>(values[kept] > limit);
+  }
+  return kept;
+}
+
+#if OTFAST_VECTOR_BYTES == 64
+
+double dot_sparse(const Node* cols, const float* values, Index count, const double* x) {
+  const Doubles zero{};
+  Doubles sum{};
+  for (Index k = 0; k < count; k += kDoubles) {
+    const auto mask = static_cast<__mmask8>(count - k < kDoubles ? (1U << (count - k)) - 1U : 0xFFU);
+    const Doubles found = _mm512_mask_i32gather_pd(zero, mask, _mm256_maskz_loadu_epi32(mask, cols + k), x, sizeof *x);
+    sum += _mm512_maskz_cvtps_pd(mask, _mm256_maskz_loadu_ps(mask, values + k)) * found;
+  }
+  return add_lanes<double>(sum);
+}
+
+#else
+
+double dot_sparse(const Node* cols, const float* values, Index count, const double* x) {
+  constexpr Index kChains = 4;  // additions take four cycles, the rest one
+  double sum[kChains] = {};
+  Index k = 0;
+  for (; k + kChains <= count; k += kChains) {
+    for (Index u = 0; u < kChains; ++u) sum[u] += static_cast<double>(values[k + u]) * x[cols[k + u]];
+  }
+  for (; k < count; ++k) sum[0] += static_cast<double>(values[k]) * x[cols[k]];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+#endif
+
+void add_sparse(const Node* cols, const float* values, Index count, double weight, double* sums) {
+  for (Index k = 0; k < count; ++k) sums[cols[k]] += static_cast<double>(values[k]) * weight;
+}
+
+/// Packed rows hold two vectors in one: lane by lane, the first in the lower halves, the second in the upper ones. So
+/// one load, a shift and a mask bring both back.
+using Words = Vector<std::uint32_t>;
+constexpr Index kPairs = 2 * kFloats;
 
 template <class T>
 inline void pack_pair(const T* from, Packed* to) {

@@ -63,6 +63,9 @@ Index axis_scratch(Index n) {
 using Packed = std::uint16_t;
 inline constexpr Index kPackedRow = 32;
 
+/// What is written beyond the end of rows of which only some entries are kept.
+inline constexpr Index kSparseRoom = 16;
+
 /// A matrix with any steps between its rows and between its columns: transposed, where the larger step is that of
 /// columns.
 template <class T>
@@ -186,8 +189,13 @@ struct Kernels {
   /// to[j] = log2(from[j]) for from[j] >= 0, finite; -inf below the least normal number.
   void (*logarithms)(const T* from, Index n, T* to);
 
-  /// Writes every j < n with e[j] > threshold to `out` (room for n), ascending, and returns their number. Made for few.
-  Index (*find_above)(const T* e, T threshold, Index n, Node* out);
+  /// Writes every j < n with e[j] > threshold, ascending, and e[j] in single precision, which both arguments have to
+  /// fit; returns their number. There is room for n + `kSparseRoom`.
+  Index (*keep_above)(const T* e, T threshold, Index n, Node* cols, float* values);
+
+  /// The sum of values[k] x[cols[k]]; and sums[cols[k]] += values[k] weight, for columns that differ.
+  double (*dot_sparse)(const Node* cols, const float* values, Index count, const double* x);
+  void (*add_sparse)(const Node* cols, const float* values, Index count, double weight, double* sums);
 
   /// to = from >= 0, rounded to the eight leading bits that a packed number has, in an order that only the functions
   /// below know. The row is filled up with zeros to a multiple of `kPackedRow`.
