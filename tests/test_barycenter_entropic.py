@@ -1,5 +1,7 @@
 """Entropic barycenters on a given support: the facts that hold for every answer."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -127,6 +129,22 @@ def test_couplings_belong_to_the_result():
         assert coupling.value == pytest.approx(otf.sinkhorn(result.weights, b, cost, EPSILON, tol=1e-9).value)
     assert value == pytest.approx(result.value, rel=1e-10)
     assert result.history[-1] == result.value
+
+
+def test_couplings_are_a_sequence_of_their_own():
+    """They are made late, but of what there was, and keep."""
+    measures, costs, weights = problem(4)
+    result = otf.barycenter.fixed_support(measures, costs, weights, epsilon=EPSILON)
+    again = pickle.loads(
+        pickle.dumps(otf.barycenter.fixed_support(measures, costs, weights, epsilon=EPSILON))
+    )
+    kept = measures[0].copy()
+    measures[0][:] = 0.0
+    assert len(result.couplings) == len(result.couplings[:]) == 3
+    assert result.couplings[0] is result.couplings[0]
+    np.testing.assert_allclose(result.couplings[0].plan.sum(0), kept, atol=1e-6)
+    assert repr(result.couplings) == repr(list(again.couplings))
+    np.testing.assert_array_equal(result.couplings[-1].plan, again.couplings[-1].plan)
 
 
 def test_all_ways_to_give_a_cost_agree():

@@ -52,11 +52,10 @@ constexpr Index padded(Index n) {
 /// How a kernel along an axis is cut, and how many lines are multiplied at once.
 inline constexpr Index kAxisBlock = 8;
 inline constexpr Index kAxisLines = 64;
-inline constexpr Index kAxisRoom = kAxisLines + kOverread<float>;
 
 template <class T>
 Index axis_scratch(Index n) {
-  return 2 * kOverread<T> * n + 2 * (kAxisLines + 2 * kOverread<T>)*(n / kAxisBlock + 1);
+  return 2 * kOverread<T> * n + 4 * kOverread<T> * (n / kAxisBlock + 1);
 }
 
 /// The upper half of a float: what a number is where a percent of a percent does not matter.
@@ -183,7 +182,7 @@ struct Kernels {
   void (*multiply_axis)(const T* kernel, const T* block_maxima, Index n, const T* in, Index along, Index lines,
                         T* scratch, T* out);
 
-  /// out = a / b.
+  /// out = a / b up to the last digit, for b that are neither zero nor infinite nor near to that; others are told.
   Quotients (*divide)(const T* a, const T* b, Index n, T* out);
 
   /// to[j] = log2(from[j]) for from[j] >= 0, finite; -inf below the least normal number.

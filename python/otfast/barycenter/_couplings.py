@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,34 @@ _Array = NDArray[np.float64]
 _LN2 = math.log(2.0)
 
 
+class Couplings(Sequence[Transport]):
+    """The plans of one of the problems, made when the first of them is asked for: many never are."""
+
+    def __init__(self, count: int, make: Callable[[], list[Transport]]) -> None:
+        self._count = count
+        self._make = make
+
+    @cached_property
+    def _made(self) -> list[Transport]:
+        return self._make()
+
+    @overload
+    def __getitem__(self, index: int) -> Transport: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Transport]: ...
+    def __getitem__(self, index: int | slice) -> Transport | list[Transport]:
+        return self._made[index]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return repr(self._made)
+
+    def __reduce__(self) -> tuple[type[list[Transport]], tuple[list[Transport]]]:
+        return list, (self._made,)
+
+
 def make_couplings(
     problem: Problem,
     solution: Solution,
@@ -29,8 +58,20 @@ def make_couplings(
     costs: Sequence[Cost],
     measures: Sequence[_Array],
     w: _Array,
-) -> list[Transport]:
+) -> Couplings:
     """Return the plans of one of the problems, whose barycenter is `w`; one cost may serve all measures."""
+    then = [b.copy() for b in measures]  # whatever the user does with them until the plans are made
+    return Couplings(len(then), lambda: _make(problem, solution, at, costs, then, w))
+
+
+def _make(
+    problem: Problem,
+    solution: Solution,
+    at: int,
+    costs: Sequence[Cost],
+    measures: Sequence[_Array],
+    w: _Array,
+) -> list[Transport]:
     now = solution.scalings
     unit = problem.epsilon * _LN2
     # alpha = log w + f and beta = log b + g in these units; where there is no mass, the soft minimum goes on.

@@ -158,6 +158,8 @@ class _GridKernel:
             if part is None:
                 return None
             parts.append(part)
+        if len(parts) == 1:
+            return parts[0]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
