@@ -43,42 +43,113 @@ struct Power<double> {
                                            4.4352827069572771511e-10};
 };
 
-/// Horner's scheme, unrolled.
-template <class T, Index k, class V>
+/// Horner's scheme, unrolled, for the coefficients of `Of`.
+template <class Of, Index k = 0, class V>
 inline V polynomial(V r) {
-  constexpr Index last = static_cast<Index>(sizeof(Power<T>::kPolynomial) / sizeof(T)) - 1;
+  constexpr Index last = static_cast<Index>(sizeof(Of::kPolynomial) / sizeof(Of::kPolynomial[0])) - 1;
   if constexpr (k == last) {
-    return Power<T>::kPolynomial[k] - V{};
+    return Of::kPolynomial[k] - V{};
   } else {
-    return Power<T>::kPolynomial[k] + r * polynomial<T, k + 1>(r);
+    return Of::kPolynomial[k] + r * polynomial<Of, k + 1>(r);
   }
 }
 
 #if defined(__AVX512F__) && OTFAST_VECTOR_BYTES == 64
 
-/// The nearest integers, and p 2^n, or 0 where x is below `lowest`: one instruction each. (All lanes are wanted; the
-/// form without a mask makes GCC warn of what its own header leaves undefined.)
-inline Vector<float> nearest(Vector<float> x) {
-  return _mm512_maskz_roundscale_ps(0xFFFF, x, _MM_FROUND_TO_NEAREST_INT);
+/// 2^x = 2^w (1 + r q(r)) for x = w + r, w a multiple of 1/16, the broken part of which picks a root from a table in
+/// registers. A polynomial for all of [-1/2, 1/2] would take twice as long: in a chain that long the processor cannot
+/// look far enough ahead to fill the latency.
+template <class T>
+struct Roots;
+
+template <>
+struct Roots<float> {
+  static constexpr float kRound = 0x1.8p19F;  // adding it leaves the nearest multiple of 1/16 in the low bits
+  /// q: relative error of 2^r 2.4e-9 on [-1/32, 1/32] (interpolation at the zeros of a Chebyshev polynomial).
+  static constexpr float kPolynomial[] = {0.69314718055994530942F, 0.24023355156988720906F, 0.05550508525196962683F};
+  /// 2^(k/16).
+  static constexpr float kPowers[] = {1.0F,
+                                      1.0442737824274138403F,
+                                      1.0905077326652576592F,
+                                      1.1387886347566916537F,
+                                      1.1892071150027210667F,
+                                      1.2418578120734840486F,
+                                      1.2968395546510096659F,
+                                      1.3542555469368927283F,
+                                      1.4142135623730950488F,
+                                      1.4768261459394993114F,
+                                      1.5422108254079408236F,
+                                      1.6104903319492543082F,
+                                      1.6817928305074290861F,
+                                      1.7562521603732994831F,
+                                      1.8340080864093424635F,
+                                      1.9152065613971472939F};
+};
+
+template <>
+struct Roots<double> {
+  static constexpr double kRound = 0x1.8p48;
+  /// Relative error 1.5e-17.
+  static constexpr double kPolynomial[] = {0.69314718055994575333,  0.2402265069591007508,
+                                           0.055504108656639298913, 0.0096181291069195378674,
+                                           0.001333378157678426869, 0.00015403723980749256422};
+  static constexpr double kPowers[] = {1.0,
+                                       1.0442737824274138403,
+                                       1.0905077326652576592,
+                                       1.1387886347566916537,
+                                       1.1892071150027210667,
+                                       1.2418578120734840486,
+                                       1.2968395546510096659,
+                                       1.3542555469368927283,
+                                       1.4142135623730950488,
+                                       1.4768261459394993114,
+                                       1.5422108254079408236,
+                                       1.6104903319492543082,
+                                       1.6817928305074290861,
+                                       1.7562521603732994831,
+                                       1.8340080864093424635,
+                                       1.9152065613971472939};
+};
+
+/// The smaller of both; what x lacks to the nearest multiple of 1/16; the root for the low bits of x; and p 2^w, w
+/// rounded down, or 0 where x is below `lowest`: one instruction each. (All lanes are wanted; the forms without a mask
+/// make GCC warn of what its own header leaves undefined.)
+constexpr int kToSixteenths = 4 << 4 | _MM_FROUND_TO_NEAREST_INT;
+
+inline Vector<float> cap(Vector<float> x, float highest) {
+  return _mm512_maskz_min_ps(0xFFFF, x, _mm512_set1_ps(highest));
 }
-inline Vector<double> nearest(Vector<double> x) {
-  return _mm512_maskz_roundscale_pd(0xFF, x, _MM_FROUND_TO_NEAREST_INT);
+inline Vector<double> cap(Vector<double> x, double highest) {
+  return _mm512_maskz_min_pd(0xFF, x, _mm512_set1_pd(highest));
 }
 
-inline Vector<float> scale_power(Vector<float> p, Vector<float> n, Vector<float> x, float lowest) {
-  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(lowest), _CMP_GE_OQ), p, n);
+inline Vector<float> beyond_sixteenths(Vector<float> x) { return _mm512_maskz_reduce_ps(0xFFFF, x, kToSixteenths); }
+inline Vector<double> beyond_sixteenths(Vector<double> x) { return _mm512_maskz_reduce_pd(0xFF, x, kToSixteenths); }
+
+inline Vector<float> root(Vector<float> x) {
+  return _mm512_maskz_permutexvar_ps(0xFFFF, reinterpret_cast<__m512i>(x), load(Roots<float>::kPowers));
 }
-inline Vector<double> scale_power(Vector<double> p, Vector<double> n, Vector<double> x, double lowest) {
-  return _mm512_maskz_scalef_pd(_mm512_cmp_pd_mask(x, _mm512_set1_pd(lowest), _CMP_GE_OQ), p, n);
+inline Vector<double> root(Vector<double> x) {
+  const double* roots = Roots<double>::kPowers;
+  return _mm512_maskz_permutex2var_pd(0xFF, load(roots), reinterpret_cast<__m512i>(x), load(roots + 8));
+}
+
+inline Vector<float> scale_power(Vector<float> p, Vector<float> w, Vector<float> x, float lowest) {
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(lowest), _CMP_GE_OQ), p, w);
+}
+inline Vector<double> scale_power(Vector<double> p, Vector<double> w, Vector<double> x, double lowest) {
+  return _mm512_maskz_scalef_pd(_mm512_cmp_pd_mask(x, _mm512_set1_pd(lowest), _CMP_GE_OQ), p, w);
 }
 
 /// 2^x, 0 below `kLowest`; x is not NaN. Above `kHighest` what comes out is that power.
 template <class T>
 inline Vector<T> power_of_two(Vector<T> x) {
-  using P = Power<T>;
-  const Vector<T> capped = lower(x, P::kHighest - Vector<T>{});
-  const Vector<T> whole = nearest(capped);
-  return scale_power(polynomial<T, 0>(capped - whole), whole, capped, P::kLowest);
+  const Vector<T> capped = cap(x, Power<T>::kHighest);
+  const Vector<T> rest = beyond_sixteenths(capped);
+  const Vector<T> sixteenths = capped - rest;
+  const Vector<T> of_table = root(sixteenths + Roots<T>::kRound);
+  const Vector<T> more = rest * polynomial<Roots<T>>(rest);
+  return scale_power(of_table + of_table * more, sixteenths, capped, Power<T>::kLowest);
 }
 
 #else
@@ -92,9 +163,9 @@ inline Vector<T> power_of_two(Vector<T> x) {
   const Vector<T> capped = lower(x, zero + P::kHighest);
   const Vector<T> kept = capped < P::kLowest ? zero + P::kLowest : capped;
   const Vector<T> shifted = kept + P::kRound;
-  const Vector<T> power = polynomial<T, 0>(kept - (shifted - P::kRound));
+  const Vector<T> power = polynomial<P>(kept - (shifted - P::kRound));
   const Vector<T> scaled =
-      reinterpret_cast<Vector<T> >(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << P::kMantissa));
+      reinterpret_cast<Vector<T>>(reinterpret_cast<Bits>(power) + (reinterpret_cast<Bits>(shifted) << P::kMantissa));
   return x < P::kLowest ? zero : scaled;
 }
 
@@ -105,13 +176,38 @@ inline V higher(V a, V b) {
   return a < b ? b : a;
 }
 
-/// The first `count` lanes from memory, the others filled.
+/// The first `count` lanes from memory, or to it; the others are filled, or left alone.
+#if OTFAST_VECTOR_BYTES == 64
+
+inline Vector<float> load_partial(const float* from, Index count, float fill) {
+  return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), static_cast<__mmask16>((1U << count) - 1U), from);
+}
+inline Vector<double> load_partial(const double* from, Index count, double fill) {
+  return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), static_cast<__mmask8>((1U << count) - 1U), from);
+}
+
+inline void store_partial(float* to, Index count, Vector<float> v) {
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1U << count) - 1U), v);
+}
+inline void store_partial(double* to, Index count, Vector<double> v) {
+  _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1U << count) - 1U), v);
+}
+
+#else
+
 template <class T>
 inline Vector<T> load_partial(const T* from, Index count, T fill) {
   Vector<T> v = fill - Vector<T>{};
   for (Index lane = 0; lane < count; ++lane) v[lane] = from[lane];
   return v;
 }
+
+template <class T>
+inline void store_partial(T* to, Index count, Vector<T> v) {
+  for (Index lane = 0; lane < count; ++lane) to[lane] = v[lane];
+}
+
+#endif
 
 /// A vector of T from numbers of either precision.
 template <class T>
@@ -126,6 +222,24 @@ inline Vector<T> load_as(const typename OtherPrecision<T>::type* from) {
   Raw raw;
   __builtin_memcpy(&raw, from, sizeof raw);
   return __builtin_convertvector(raw, Vector<T>);
+}
+
+/// The first `count` lanes, the others zero.
+template <class T>
+inline Vector<T> load_partial_as(const T* from, Index count) {
+  return load_partial(from, count, T{});
+}
+
+template <class T>
+inline Vector<T> load_partial_as(const typename OtherPrecision<T>::type* from, Index count) {
+  using Other = typename OtherPrecision<T>::type;
+  constexpr Index kStep = kLanes<Other>;
+  alignas(64) Other part[kStep > kLanes<T> ? kStep : kLanes<T>];
+  for (Index lane = 0; lane < kLanes<T>; lane += kStep) {
+    const Index left = count - lane < 0 ? 0 : count - lane;
+    store(part + lane, load_partial(from + lane, left < kStep ? left : kStep, Other{}));
+  }
+  return load_as<T>(part);
 }
 
 /// How far ahead rows are fetched from memory, in bytes: the processor's own guesses come too late for a loop that has
@@ -150,11 +264,10 @@ T exponentials(const C* c, T scale, const T* v, T shift, Index n, T* e) {
   }
   for (; j < n; j += kLanes<T>) {
     const Index count = n - j < kLanes<T> ? n - j : kLanes<T>;
-    Vector<T> c_part{};
-    for (Index lane = 0; lane < count; ++lane) c_part[lane] = static_cast<T>(c[j + lane]);
+    const Vector<T> c_part = load_partial_as<T>(c + j, count);
     const Vector<T> v_part = load_partial(v + j, count, static_cast<T>(-kInfinity));
     const Vector<T> power = power_of_two<T>((v_part + shift) - scale * c_part);
-    for (Index lane = 0; lane < count; ++lane) e[j + lane] = power[lane];
+    store_partial(e + j, count, power);
     sum[0] += power;
   }
   return add_lanes<T>(sum[0] + sum[1]);
@@ -173,11 +286,10 @@ void add_exponentials(const C* c, T scale, const T* v, T shift, Index n, T* sums
   }
   for (; j < n; j += kLanes<T>) {
     const Index count = n - j < kLanes<T> ? n - j : kLanes<T>;
-    Vector<T> c_part{};
-    for (Index lane = 0; lane < count; ++lane) c_part[lane] = static_cast<T>(c[j + lane]);
+    const Vector<T> c_part = load_partial_as<T>(c + j, count);
     const Vector<T> v_part = load_partial(v + j, count, static_cast<T>(-kInfinity));
     const Vector<T> power = power_of_two<T>((v_part + shift) - scale * c_part);
-    for (Index lane = 0; lane < count; ++lane) sums[j + lane] += power[lane];
+    store_partial(sums + j, count, load_partial(sums + j, count, T{}) + power);
   }
 }
 
@@ -268,11 +380,7 @@ inline bool any_lane(Mask mask) {
 
 inline Floats load_floats(const float* from) { return load(from); }
 
-inline Floats load_floats(const double* from) {
-  Floats v;
-  for (Index lane = 0; lane < kFloats; ++lane) v[lane] = static_cast<float>(from[lane]);
-  return v;
-}
+inline Floats load_floats(const double* from) { return load_as<float>(from); }
 
 #if OTFAST_VECTOR_BYTES == 64
 
