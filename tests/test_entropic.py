@@ -207,6 +207,18 @@ def test_high_dimension_in_the_cold():
         assert_solves(otf.sinkhorn(None, None, C, 1e-3), a, a, C, 1e-3)
 
 
+def test_columns_far_lighter_than_rows():
+    """A share of a row that does not matter there may be all that a light column has."""
+    for seed in (74, 129, 173, 184, 185, 191, 261, 309, 313, 426):
+        rng = np.random.default_rng(seed)
+        C = sqeuclidean(rng.normal(size=(20, 12)), rng.normal(size=(60, 12)))
+        a, b = rng.dirichlet(np.full(20, 0.05)), rng.dirichlet(np.full(60, 0.05))
+        for problem in ((a, b, C), (b, a, C.T.copy())):
+            result = otf.sinkhorn(*problem, 1e-3 * C.max(), tol=1e-9)
+            assert result.converged
+            assert result.n_iter <= 100
+
+
 def test_measures_to_themselves():
     """Some points share next to nothing with others, and the Hessian has nothing else to move them with."""
     for seed in range(20):

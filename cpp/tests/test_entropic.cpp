@@ -147,14 +147,16 @@ void test_sparse(const Kernels<T>& kernels, const char* isa) {
   for (const Index n : kSizes) {
     const std::vector<T> e = random_vector<T>(n, 0.0, 1.0);
     const std::vector<double> x = random_vector<double>(n, -1.0, 1.0);
+    const std::vector<float> weights = random_vector<float>(n, 0.0, 1.0);
     for (const double threshold : {0.0, 0.5, 0.9, 2.0}) {
       std::vector<Node> expected;
       double dot = 0.0, size = 0.0;
       std::vector<double> sums(static_cast<std::size_t>(n));
       for (Index j = 0; j < n; ++j) {
-        if (!(e[j] > static_cast<T>(threshold))) continue;
+        const auto entry = static_cast<float>(e[j]);
+        if (!(entry > std::min(static_cast<float>(threshold), 2.0F * weights[j]))) continue;
         expected.push_back(static_cast<Node>(j));
-        const auto value = static_cast<double>(static_cast<float>(e[j]));
+        const auto value = static_cast<double>(entry);
         dot += value * x[j];
         size += value;
         sums[j] = 0.5 * value;
@@ -162,7 +164,8 @@ void test_sparse(const Kernels<T>& kernels, const char* isa) {
       const auto room = static_cast<std::size_t>(n + otfast::isa::kSparseRoom);
       std::vector<Node> cols(room);
       std::vector<float> values(room);
-      const Index count = kernels.keep_above(e.data(), static_cast<T>(threshold), n, cols.data(), values.data());
+      const Index count = kernels.keep_above(e.data(), static_cast<float>(threshold), 2.0F, weights.data(), n,
+                                             cols.data(), values.data());
       CHECK(std::vector<Node>(cols.begin(), cols.begin() + count) == expected, "%s", isa);
       CHECK(std::abs(kernels.dot_sparse(cols.data(), values.data(), count, x.data()) - dot) <= 1e-14 * size, "%s", isa);
       std::vector<double> added(static_cast<std::size_t>(n));

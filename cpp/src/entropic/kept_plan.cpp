@@ -38,6 +38,14 @@ void DensePlan::diagonal(std::vector<double>& out) const { out.assign(static_cas
 
 // --- The entries that matter.
 
+SparsePlan::SparsePlan(VectorView<const double> b, double tolerance)
+    : cols_(b.size),
+      negligible_(b.size, tolerance),
+      heaviest_(*std::max_element(b.begin(), b.end())),
+      of_heaviest_(static_cast<std::size_t>(b.size)) {
+  for (Index j = 0; j < b.size; ++j) of_heaviest_[static_cast<std::size_t>(j)] = static_cast<float>(b[j] / heaviest_);
+}
+
 void SparsePlan::clear(const Chunks& chunks) {
   parts_.resize(static_cast<std::size_t>(chunks.count));
   for (Part& part : parts_) {
@@ -61,11 +69,14 @@ void SparsePlan::put_rows(Index chunk, const RowGroup<Real>& rows) {
         part.cols.resize(room + room / 2);
         part.values.resize(room + room / 2);
       }
-      const auto threshold = static_cast<Real>(negligible_.share() * row.sum);
+      constexpr double kMost = 1e30;
+      const double limit = negligible_.share() * row.sum;
+      const double of_columns = row.mass > 0.0 ? std::min(limit * (heaviest_ / row.mass), kMost) : limit;
       for (const auto [from, to] : rows.runs) {
         Node* cols = part.cols.data() + end;
         const Index more =
-            isa::kernels<Real>().keep_above(e + from, threshold, to - from, cols, part.values.data() + end);
+            isa::kernels<Real>().keep_above(e + from, static_cast<float>(limit), static_cast<float>(of_columns),
+                                            of_heaviest_.data() + from, to - from, cols, part.values.data() + end);
         if (from > 0) {
           for (Index k = 0; k < more; ++k) cols[k] += static_cast<Node>(from);
         }

@@ -63,8 +63,8 @@ class KeptPlan : public PlanSink {
 /// nearly falls apart.
 inline constexpr double kRidge = 3e-2;
 
-/// The share of their row below which a plan leaves entries out: no more than the ridge of a Newton step makes up for,
-/// and less where there are so many that together they would matter.
+/// The share of their row, and of their column, below which a plan leaves entries out: no more than the ridge of a
+/// Newton step makes up for, and less where there are so many that together they would matter.
 class Negligible {
  public:
   Negligible(Index cols, double tolerance)
@@ -113,10 +113,10 @@ class DensePlan final : public KeptPlan {
   std::vector<RowFacts> facts_;
 };
 
-/// The entries that matter: those above a share of their row.
+/// The entries that matter: those above a share of their row or of their column, which may be far lighter.
 class SparsePlan final : public KeptPlan {
  public:
-  SparsePlan(Index cols, double tolerance) : cols_(cols), negligible_(cols, tolerance) {}
+  SparsePlan(VectorView<const double> b, double tolerance);
 
   void follow(double error) override { negligible_.follow(error); }
   void clear(const Chunks& chunks) override;
@@ -139,6 +139,8 @@ class SparsePlan final : public KeptPlan {
 
   Index cols_;
   Negligible negligible_;
+  double heaviest_;                   ///< of the columns
+  AlignedVector<float> of_heaviest_;  ///< what each weighs beside it
   std::vector<Part> parts_;
 };
 

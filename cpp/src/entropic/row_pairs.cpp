@@ -113,7 +113,7 @@ std::unique_ptr<KeptPlan> RowPairs<Real, T>::new_plan(const std::vector<double>&
     return std::make_unique<BlockPlan>(n, tolerance);
   }
   const bool is_sparse = pairs <= kSmall || typical <= (options_.may_store ? 0.12 : 0.25);
-  if (is_sparse && density * pairs * kBytes <= kMostBytes) return std::make_unique<SparsePlan>(n, tolerance);
+  if (is_sparse && density * pairs * kBytes <= kMostBytes) return std::make_unique<SparsePlan>(b_, tolerance);
   if (options_.may_store) return std::make_unique<DensePlan>(a_.size, b_.size);
   if (has_rough()) {
     const Rows<float> rows(cost_);

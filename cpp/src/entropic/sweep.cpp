@@ -172,6 +172,7 @@ double Sweep<Real>::density(const std::vector<double>& v, double share, Pulse& p
   for (std::size_t j = 0; j < v.size(); ++j) exponents[j] = static_cast<Real>(v[j]);
   std::vector<Node> cols(v.size() + static_cast<std::size_t>(isa::kSparseRoom));
   std::vector<float> values(cols.size());
+  const std::vector<float> ones(v.size(), 1.0F);
   Index above = 0, since = 0;
   const Index sample = std::min(kSample, rows_.rows());
   for (Index k = 0; k < sample; ++k) {
@@ -181,7 +182,8 @@ double Sweep<Real>::density(const std::vector<double>& v, double share, Pulse& p
     const Real top = kernels.max_exponent(c, scale_, exponents.data(), n);
     if (!(top > -std::numeric_limits<Real>::infinity())) continue;
     const Real sum = sum_exponentials(kernels, c, scale_, exponents.data(), -top, n, e.data());
-    above += kernels.keep_above(e.data(), static_cast<Real>(share) * sum, n, cols.data(), values.data());
+    const auto limit = static_cast<float>(share * static_cast<double>(sum));
+    above += kernels.keep_above(e.data(), limit, limit, ones.data(), n, cols.data(), values.data());
   }
   return static_cast<double>(above) / static_cast<double>(sample * n);
 }

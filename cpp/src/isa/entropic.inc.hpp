@@ -385,8 +385,8 @@ inline Floats load_floats(const double* from) { return load_as<float>(from); }
 #if OTFAST_VECTOR_BYTES == 64
 
 /// Moves the lanes of a mask to the front, where it matters: in registers, which every processor does fast.
-inline Index keep_lanes(Vector<float> from, float threshold, Index column, Node* cols, float* values) {
-  const __mmask16 mask = _mm512_cmp_ps_mask(from, _mm512_set1_ps(threshold), _CMP_GT_OQ);
+inline Index keep_lanes(Vector<float> from, Vector<float> limit, Index column, Node* cols, float* values) {
+  const __mmask16 mask = _mm512_cmp_ps_mask(from, limit, _CMP_GT_OQ);
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i index = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(column)));
   _mm512_storeu_si512(cols, _mm512_maskz_compress_epi32(mask, index));
@@ -396,13 +396,13 @@ inline Index keep_lanes(Vector<float> from, float threshold, Index column, Node*
 
 #else
 
-inline Index keep_lanes(Vector<float> from, float threshold, Index column, Node* cols, float* values) {
-  if (!any_lane(from > threshold)) return 0;
+inline Index keep_lanes(Vector<float> from, Vector<float> limit, Index column, Node* cols, float* values) {
+  if (!any_lane(from > limit)) return 0;
   Index kept = 0;
   for (Index lane = 0; lane < kLanes<float>; ++lane) {
     cols[kept] = static_cast<Node>(column + lane);
     values[kept] = from[lane];
-    kept += static_cast<Index>(from[lane] > threshold);
+    kept += static_cast<Index>(from[lane] > limit[lane]);
   }
   return kept;
 }
@@ -410,15 +410,17 @@ inline Index keep_lanes(Vector<float> from, float threshold, Index column, Node*
 #endif
 
 template <class T>
-Index keep_above(const T* e, T threshold, Index n, Node* cols, float* values) {
-  const auto limit = static_cast<float>(threshold);
+Index keep_above(const T* e, float of_row, float of_columns, const float* weights, Index n, Node* cols, float* values) {
   Index kept = 0;
   Index j = 0;
-  for (; j + kFloats <= n; j += kFloats) kept += keep_lanes(load_floats(e + j), limit, j, cols + kept, values + kept);
+  for (; j + kFloats <= n; j += kFloats) {
+    const Floats limit = lower(of_columns * load(weights + j), of_row - Floats{});
+    kept += keep_lanes(load_floats(e + j), limit, j, cols + kept, values + kept);
+  }
   for (; j < n; ++j) {
     cols[kept] = static_cast<Node>(j);
     values[kept] = static_cast<float>(e[j]);
-    kept += static_cast<Index>(values[kept] > limit);
+    kept += static_cast<Index>(values[kept] > lower(of_columns * weights[j], of_row));
   }
   return kept;
 }

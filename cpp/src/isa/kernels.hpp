@@ -188,9 +188,10 @@ struct Kernels {
   /// to[j] = log2(from[j]) for from[j] >= 0, finite; -inf below the least normal number.
   void (*logarithms)(const T* from, Index n, T* to);
 
-  /// Writes every j < n with e[j] > threshold, ascending, and e[j] in single precision, which both arguments have to
-  /// fit; returns their number. There is room for n + `kSparseRoom`.
-  Index (*keep_above)(const T* e, T threshold, Index n, Node* cols, float* values);
+  /// Writes every j < n with e[j] above a limit, of the row or of_columns weights[j], ascending, and e[j] in single
+  /// precision, which it has to fit; returns their number. There is room for n + `kSparseRoom`.
+  Index (*keep_above)(const T* e, float of_row, float of_columns, const float* weights, Index n, Node* cols,
+                      float* values);
 
   /// The sum of values[k] x[cols[k]]; and sums[cols[k]] += values[k] weight, for columns that differ.
   double (*dot_sparse)(const Node* cols, const float* values, Index count, const double* x);
