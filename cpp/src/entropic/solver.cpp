@@ -62,13 +62,14 @@ class Solver {
  private:
   static constexpr Index kNoLimit = std::numeric_limits<Index>::max();
 
-  /// At high temperature iterations converge fast, unless the plan nearly falls apart; then Newton's method goes on.
+  /// At high temperature iterations converge fast, unless the plan nearly falls apart, and where marginals are so cheap
+  /// that they matter little. Newton's method goes on, or does all.
   void choose_and_run() {
     constexpr double kHot = 1.0 / 20.0;  // of the range
+    constexpr double kCheap = 0.6;       // the factor by which iterations contract, whatever the cost
     constexpr Index kPatience = 60;
-    // Where marginals are cheap, iterations contract by a factor that depends on no cost.
-    if (damping_a_ * damping_b_ < 0.95) return iterate(kNoLimit);
-    if (options_.epsilon < kHot * options_.range) return ascend();
+    if (damping_a_ * damping_b_ < kCheap) return iterate(kNoLimit);
+    if (!is_balanced() || options_.epsilon < kHot * options_.range) return ascend();
     iterate_in_memory(kPatience);
     if (!is_over_) climb_to_the_top();
   }
@@ -282,7 +283,9 @@ class Solver {
     // Where a step fails, through rounding or far from the solution, Sinkhorn's iterations gain something in any case:
     // few at first, more each time.
     Index burst = 1;
+    const Index enough = iterations_ + patience();
     while (!is_done(violation())) {
+      if (iterations_ >= enough) return iterate(kNoLimit);
       if (!has_faint_columns() && climb()) continue;
       if (iterations_ >= options_.max_iterations) continue;
       if (burst == 1) {
@@ -294,6 +297,16 @@ class Solver {
       burst = std::min<Index>(2 * burst, 256);
       sweep_to_plan();
     }
+  }
+
+  /// Half the passes that iterations are sure to need where marginals are cheap. Where cost is far dearer than they
+  /// are, Newton's steps may stay too short for ever.
+  Index patience() const {
+    constexpr double kFinest = 1e-12, kMany = 1e9;
+    constexpr Index kFewest = 20;
+    const double contraction = std::log(damping_a_ * damping_b_);
+    const double needed = std::log(std::max(options_.tolerance, kFinest)) / contraction;
+    return contraction < 0.0 && needed < kMany ? std::max(kFewest, static_cast<Index>(0.5 * needed)) : kNoLimit / 2;
   }
 
   void sweep_to_plan() {
