@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
@@ -24,15 +24,56 @@ _LN2 = math.log(2.0)
 
 
 class Couplings(Sequence[Transport]):
-    """The plans of one of the problems, made when the first of them is asked for: many never are."""
+    """The plans of one of the problems, `at`, whose barycenter is `w`; one cost may serve all measures.
 
-    def __init__(self, count: int, make: Callable[[], list[Transport]]) -> None:
-        self._count = count
-        self._make = make
+    They are made when the first of them is asked for: many never are.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        solution: Solution,
+        at: int,
+        costs: Sequence[Cost],
+        measures: Sequence[_Array],
+        w: _Array,
+    ) -> None:
+        self._problem, self._solution, self._at = problem, solution, at
+        self._costs, self._w = costs, w
+        self._measures = [b.copy() for b in measures]  # whatever the user does with them until then
 
     @cached_property
     def _made(self) -> list[Transport]:
-        return self._make()
+        problem, solution, at = self._problem, self._solution, self._at
+        costs, w = self._costs, self._w
+        now = solution.scalings
+        unit = problem.epsilon * _LN2
+        # In these units alpha = log w + f, beta = log b + g; without mass, the soft minimum goes on.
+        with np.errstate(invalid="ignore"):
+            f = np.where(now.alpha[at] > -math.inf, unit * (now.alpha[at] - now.log_w[at]), 0.0)
+            g = np.where(now.beta[at] > -math.inf, now.beta[at] - problem.log_b, -solution.psi[at])
+        g = unit * np.where(np.isfinite(g), g, 0.0)
+        mass = float(w.sum())
+        spreads = [high - low for low, high in (cost.bounds() for cost in costs)]
+        wide = [
+            needs_double(cost.dtype, spread, problem.epsilon)
+            for cost, spread in zip(costs, spreads, strict=True)
+        ]
+        shared = len(costs) == 1
+        parts = zip(self._measures, f, problem.kernel.split(g), solution.errors[at], strict=True)
+        transports = []
+        for k, (b, f_k, g_k, error) in enumerate(parts):
+            cost, is_wide = (costs[0], wide[0]) if shared else (costs[k], wide[k])
+            raw: _SinkhornResult = {
+                "potential_a": f_k,
+                "potential_b": g_k,
+                "value": float(f_k @ w + g_k @ b) + problem.epsilon * mass * (mass - 1.0),
+                "status": solution.status,
+                "n_iter": solution.n_iter,
+                "error": float(error),
+            }
+            transports.append(make_transport(raw, cost, w, b, problem.epsilon, (math.inf, math.inf), is_wide))
+        return transports
 
     @overload
     def __getitem__(self, index: int) -> Transport: ...
@@ -42,60 +83,10 @@ class Couplings(Sequence[Transport]):
         return self._made[index]
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._measures)
 
     def __repr__(self) -> str:
         return repr(self._made)
 
     def __reduce__(self) -> tuple[type[list[Transport]], tuple[list[Transport]]]:
         return list, (self._made,)
-
-
-def make_couplings(
-    problem: Problem,
-    solution: Solution,
-    at: int,
-    costs: Sequence[Cost],
-    measures: Sequence[_Array],
-    w: _Array,
-) -> Couplings:
-    """Return the plans of one of the problems, whose barycenter is `w`; one cost may serve all measures."""
-    then = [b.copy() for b in measures]  # whatever the user does with them until the plans are made
-    return Couplings(len(then), lambda: _make(problem, solution, at, costs, then, w))
-
-
-def _make(
-    problem: Problem,
-    solution: Solution,
-    at: int,
-    costs: Sequence[Cost],
-    measures: Sequence[_Array],
-    w: _Array,
-) -> list[Transport]:
-    now = solution.scalings
-    unit = problem.epsilon * _LN2
-    # alpha = log w + f and beta = log b + g in these units; where there is no mass, the soft minimum goes on.
-    with np.errstate(invalid="ignore"):
-        f = np.where(now.alpha[at] > -math.inf, unit * (now.alpha[at] - now.log_w[at]), 0.0)
-        g = np.where(now.beta[at] > -math.inf, now.beta[at] - problem.log_b, -solution.psi[at])
-    g = unit * np.where(np.isfinite(g), g, 0.0)
-    mass = float(w.sum())
-    spreads = [high - low for low, high in (cost.bounds() for cost in costs)]
-    wide = [
-        needs_double(cost.dtype, spread, problem.epsilon) for cost, spread in zip(costs, spreads, strict=True)
-    ]
-    shared = len(costs) == 1
-    parts = zip(measures, f, problem.kernel.split(g), solution.errors[at], strict=True)
-    transports = []
-    for k, (b, f_k, g_k, error) in enumerate(parts):
-        cost, is_wide = (costs[0], wide[0]) if shared else (costs[k], wide[k])
-        raw: _SinkhornResult = {
-            "potential_a": f_k,
-            "potential_b": g_k,
-            "value": float(f_k @ w + g_k @ b) + problem.epsilon * mass * (mass - 1.0),
-            "status": solution.status,
-            "n_iter": solution.n_iter,
-            "error": float(error),
-        }
-        transports.append(make_transport(raw, cost, w, b, problem.epsilon, (math.inf, math.inf), is_wide))
-    return transports

@@ -13,7 +13,7 @@ from otfast._entropic_result import check_status
 from otfast._entropic_validation import check_epsilon, check_tol
 from otfast._validation import as_array, check_count, check_real
 from otfast.barycenter import _bregman
-from otfast.barycenter._couplings import make_couplings
+from otfast.barycenter._couplings import Couplings
 from otfast.barycenter._kernels import SharedKernel, log_sums_of, log_sums_of_operator
 from otfast.barycenter._result import Barycenter
 from otfast.barycenter._validation import check_barycentric_weights, check_measures
@@ -159,7 +159,7 @@ def convolutional(
     results = []
     for at, log_w in enumerate(solution.scalings.log_w):
         w = np.exp2(log_w)
-        couplings = [] if operator else make_couplings(problem, solution, at, [grid], b, w)
+        couplings = [] if operator else Couplings(problem, solution, at, [grid], b, w)
         results.append(_bregman.make_result(solution, at, w.reshape(shape).astype(dtype), couplings))
     return results if is_batch else results[0]
 

@@ -12,7 +12,7 @@ from otfast._entropic_result import check_status
 from otfast._entropic_validation import check_epsilon, check_tol
 from otfast._validation import FloatArray, as_array, check_choice, check_count
 from otfast.barycenter import _bregman, _certified, _descent, _semidual
-from otfast.barycenter._couplings import make_couplings
+from otfast.barycenter._couplings import Couplings
 from otfast.barycenter._kernels import LogKernel, SeparateKernels, SharedKernel, log_sums_of
 from otfast.barycenter._result import Barycenter, CertifiedBarycenter
 from otfast.barycenter._validation import check_barycentric_weights, check_measures, check_symmetric
@@ -172,7 +172,7 @@ def fixed_support(
     results = []
     for at, log_w in enumerate(solution.scalings.log_w):
         w = np.exp2(log_w)
-        couplings = make_couplings(problem, solution, at, costs, b, w)
+        couplings = Couplings(problem, solution, at, costs, b, w)
         results.append(_bregman.make_result(solution, at, w.astype(dtype), couplings))
     return results if is_batch else results[0]
 
