@@ -113,8 +113,8 @@ def sinkhorn(
         semi-dual, which needs few passes at any temperature. ``"auto"``: iterations for ε above 1/20 of the
         spread of the costs, in memory where C is an array; Newton's method below, and there below 1/150 it
         starts from the potentials of the exact problem. Unbalanced: Newton's method, but iterations where
-        ρ is so small beside ε that they contract by 0.6 at least. A `LowRankCost` is solved on factors of
-        its kernel first where that pays, see below.
+        ρ is so small beside ε that they contract by 0.6 at least, on a `Grid` by 0.999. A `LowRankCost` is
+        solved on factors of its kernel first where that pays, see below.
     init : (f, g), optional
         Potentials, of shapes `(n,)` and `(m,)`, to start from: those of a similar problem.
     unbalanced : float or (float, float), optional

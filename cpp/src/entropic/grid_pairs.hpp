@@ -23,6 +23,7 @@ class GridPairs final : public Pairs {
   std::unique_ptr<ScalingKernel> new_kernel() override;
   std::unique_ptr<KeptPlan> new_plan(const std::vector<double>& v, Pulse& pulse) override;
   std::vector<double> start(Monitor& monitor) override;
+  double fast_contraction() const override;
   double precision() const override;
   double faintest() const override { return 1e-290; }
 

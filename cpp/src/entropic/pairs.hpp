@@ -53,6 +53,10 @@ class Pairs {
   /// Potentials g, in units of the cost, for Newton's method to start from.
   virtual std::vector<double> start(Monitor& monitor) = 0;
 
+  /// Where marginals are cheap, iterations contract by a factor whatever the cost; up to this one they are faster than
+  /// Newton's method.
+  virtual double fast_contraction() const = 0;
+
   virtual double precision() const = 0;  ///< the rounding unit of a sweep
   virtual double faintest() const = 0;   ///< shares of the mass below which column sums mean nothing
 };

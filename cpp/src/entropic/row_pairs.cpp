@@ -129,6 +129,11 @@ std::vector<double> RowPairs<Real, T>::start(Monitor& monitor) {
 }
 
 template <class Real, class T>
+double RowPairs<Real, T>::fast_contraction() const {
+  return 0.6;
+}
+
+template <class Real, class T>
 double RowPairs<Real, T>::precision() const {
   return std::numeric_limits<Real>::epsilon();
 }

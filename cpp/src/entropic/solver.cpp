@@ -66,9 +66,8 @@ class Solver {
   /// that they matter little. Newton's method goes on, or does all.
   void choose_and_run() {
     constexpr double kHot = 1.0 / 20.0;  // of the range
-    constexpr double kCheap = 0.6;       // the factor by which iterations contract, whatever the cost
     constexpr Index kPatience = 60;
-    if (damping_a_ * damping_b_ < kCheap) return iterate(kNoLimit);
+    if (damping_a_ * damping_b_ < pairs_.fast_contraction()) return iterate(kNoLimit);
     if (!is_balanced() || options_.epsilon < kHot * options_.range) return ascend();
     iterate_in_memory(kPatience);
     if (!is_over_) climb_to_the_top();
